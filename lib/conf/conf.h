@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * conf: slurmlike.conf (libconfig syntax) to one checked struct.
+ *
+ * Every key is one row of the table in conf.c: group, name, type, range,
+ * default, help, and where its value lands. The parser, --check-config,
+ * `scontrol show config`, slurmlike.conf(5) and the tests read that table.
+ * Unknown keys and wrong values are errors that name file, line and key, with
+ * the nearest known key. conf never opens a socket and reads no clock.
+ *
+ * The defaults are a complete one-machine configuration: conf_defaults() needs
+ * no file. Where a value is a path it may hold %h (host name), %n (node name)
+ * and %r (run directory).
+ *
+ * Node daemons get their part over the wire (configless): conf_save_text()
+ * gives the canonical text, conf_load_text() reads it back.
+ *
+ *   cluster_name = "linux";
+ *   controller = { host = "localhost"; port = 6817; socket = "%r/ctld.sock"; };
+ *   nodes = ( { names = "n[1-4]"; cpus = 8; memory = "16G"; gres = "gpu:a100:4";
+ *               features = "ib,a100"; weight = 1; } );
+ *   partitions = ( { name = "main"; nodes = "ALL"; default = true;
+ *                    max_time = "UNLIMITED"; default_time = "1:00:00"; } );
+ */
+#ifndef SL_CONF_CONF_H
+#define SL_CONF_CONF_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/timefmt.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct conf_node { /* one entry of `nodes`; names expanded by the user */
+    char *names;       /* hostlist expression */
+    char *addr;        /* "" : same as the name (or what the node reports) */
+    uint32_t port;     /* 0: node_port below */
+    uint32_t cpus;     /* 0: what the node reports; else the node must have as many */
+    uint64_t memory_mib; /* 0: what the node reports */
+    char *gres;        /* "" : what the node reports */
+    char *features;    /* comma list */
+    uint32_t weight;
+    char *state;       /* "" | "DRAIN" | "DOWN" | "FUTURE" */
+    char *reason;
+};
+
+struct conf_partition {
+    char *name;
+    char *nodes;          /* hostlist, "ALL" */
+    bool is_default;
+    bool is_hidden;
+    usec_t time_max;      /* SPAN_INFINITE: none */
+    usec_t time_default;  /* 0: time_max */
+    uint32_t nodes_max;   /* 0: none */
+    uint32_t nodes_min;
+    uint32_t priority_tier;
+    uint32_t priority_job_factor;
+    char *state;          /* UP DOWN DRAIN INACTIVE */
+    char *allow_groups, *allow_accounts, *deny_accounts, *allow_qos; /* "" : all */
+    bool exclusive_user, oversubscribe_exclusive, root_only;
+    uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
+    uint64_t mem_max_per_cpu_mib, mem_max_per_node_mib;
+    usec_t grace_time;
+};
+
+struct conf {
+    /* identity */
+    char *cluster_name;
+    char *run_dir;         /* sockets, pid files; %r elsewhere */
+    char *state_url;       /* "sqlite:PATH" */
+    /* controller */
+    char *ctld_host;       /* where nodes and remote clients dial */
+    uint32_t ctld_port;    /* 0: no TCP listener */
+    char *ctld_socket;     /* Unix socket for commands on the controller's machine */
+    char *ctld_user;       /* uid the controller runs as; trusted as operator */
+    char *munge_socket;    /* "" : munge's default */
+    /* node daemons */
+    uint32_t node_port;
+    char *node_spool_dir;  /* %n */
+    char *node_user;       /* "root", or a user for one-user trials */
+    usec_t node_timeout;   /* silent for longer: DOWN */
+    usec_t node_ping_interval;
+    uint32_t return_to_service; /* 0, 1, 2 as slurm.conf(5) ReturnToService */
+    /* jobs */
+    usec_t kill_wait;      /* SIGTERM to SIGKILL */
+    usec_t over_time_limit;
+    usec_t inactive_limit; /* interactive job without its client; 0: never */
+    uint32_t job_id_first, job_id_max;
+    uint32_t jobs_max;     /* pending + running */
+    uint32_t array_size_max;
+    bool requeue_default;  /* JobRequeue */
+    uint32_t requeue_max;  /* restarts after launch failures before held */
+    usec_t job_keep;       /* MinJobAge: finished jobs stay visible in squeue/scontrol */
+    uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
+    bool memory_enforce;   /* kill a job over its memory where cgroups are not usable */
+    char *prolog, *epilog, *task_prolog, *task_epilog, *mail_program;
+    char *mpi_default;     /* "pmix" or "none" */
+    char *task_plugin_cpu_bind; /* "cores" "threads" "none" : default --cpu-bind */
+    usec_t sample_interval;
+    /* scheduling (grows in the scheduling issue) */
+    usec_t sched_interval; /* a full pass at least this often */
+    uint32_t sched_work_budget; /* placement attempts per slice */
+    uint32_t backfill_depth;    /* reservations kept; 0: none */
+    char *priority_type;   /* "basic" | "multifactor" */
+    /* logging */
+    char *log_target;      /* "" : stderr */
+    enum log_level log_level;
+    /* tables */
+    struct conf_node *nodes;
+    size_t nodes_count;
+    struct conf_partition *partitions;
+    size_t partitions_count;
+    /* where it came from */
+    char *path;            /* "" : embedded defaults */
+};
+
+/* Search order used by every program: --config argument, $SLURMLIKE_CONF,
+ * the installed default, embedded defaults. path NULL: apply that order.
+ * NULL and *err on any problem. */
+struct conf *conf_load(const char *path, struct err *err);
+struct conf *conf_load_text(const char *text, const char *name, struct err *err);
+struct conf *conf_defaults(void);
+void conf_destroy(struct conf *conf);
+/* Canonical text of everything (loads back equal); caller frees. */
+char *conf_save_text(const struct conf *conf);
+/* Key, value, for `scontrol show config`: calls fn once per key in order. */
+void conf_each(const struct conf *conf,
+               void (*fn)(const char *key, const char *value, void *arg), void *arg);
+/* Annotated example with each key, default and help (etc/slurmlike.conf.example). */
+void conf_print_example(FILE *out);
+
+#endif

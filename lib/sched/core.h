@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * core: all cluster state and every decision. Pure: no I/O, no clock, no
+ * thread, no global, no randomness; the same commands and times give the same
+ * bytes. The controller, the simulator and the fault tester run this code.
+ *
+ *     core_apply(command, now) -> 0 or an error (then nothing changed), and in
+ *                                 `batch`: what to persist, what to do
+ *     core_plan(now, budget)   -> starts pending jobs; bounded work, resumable
+ *
+ * The caller commits batch.changes durably and only then carries out
+ * batch.effects and tells anyone (rule 2 of the architecture).
+ *
+ * Times are microseconds of a clock that never runs backwards (the caller's
+ * duty); timers come out of core_next_wakeup() and are served by CMD_TICK.
+ *
+ * Life of a job (base state / flags; transitions are one table, core_states_print):
+ *
+ *   submit -> PENDING --plan--> RUNNING+CONFIGURING --LAUNCHED by each node-->
+ *   RUNNING --JOB_DONE--> <final>+COMPLETING --NODE_CLEAN by each node--> <final>
+ *   time limit, cancel, node failure: TERMINATE to each node, <final>+COMPLETING at once.
+ *   requeue: as above, then PENDING with restart+1; a (job_id, restart) pair is
+ *   launched at most once a node and never reused.
+ *
+ * What the core never does: keep scripts or environments (the store has them),
+ * format text for a particular command, log.
+ */
+#ifndef SL_SCHED_CORE_H
+#define SL_SCHED_CORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/timefmt.h"
+#include "job/state.h"
+#include "wire/slurmlike.pb-c.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+
+/* ---- policy and tables that come from the configuration --------------------------- */
+
+struct core_policy {
+    usec_t kill_wait, over_time_limit, inactive_limit, node_timeout, job_keep;
+    uint32_t job_id_first, job_id_max, jobs_max, array_size_max;
+    uint32_t requeue_max;        /* launch failures in a row before the job is held */
+    bool requeue_default;
+    uint32_t return_to_service;  /* 0 1 2 */
+    uint32_t backfill_depth;     /* reservations kept for jobs that do not fit */
+    uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
+    char priority_type[16];
+};
+struct core_partition { /* strings are copied */
+    const char *name;
+    const char *nodes; /* hostlist or "ALL" */
+    bool is_default, is_hidden, root_only, exclusive_user, oversubscribe_exclusive;
+    usec_t time_max, time_default;
+    uint32_t nodes_min, nodes_max, priority_tier, priority_job_factor;
+    const char *state; /* UP DOWN DRAIN INACTIVE */
+    const char *allow_groups, *allow_accounts, *deny_accounts, *allow_qos;
+    uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib, mem_max_per_cpu_mib, mem_max_per_node_mib;
+    usec_t grace_time;
+};
+struct core_node_conf { /* one configured node; 0/"" : whatever it registers with */
+    const char *name, *addr, *gres, *features, *state, *reason;
+    uint32_t port, cpus, weight;
+    uint64_t memory_mib;
+};
+
+struct core *core_create(const struct core_policy *policy, struct err *err);
+void core_destroy(struct core *c);
+/* Replaces policy, partitions and configured nodes (start and reconfigure): all
+ * checked first, nothing changes on failure. Jobs are kept; nodes that vanish
+ * from the configuration go DOWN with a reason while they hold jobs. A node
+ * that is not configured may register when dynamic_nodes is true. */
+int core_configure(struct core *c, const struct core_policy *policy,
+                   const struct core_partition *partitions, size_t partitions_count,
+                   const struct core_node_conf *nodes, size_t nodes_count,
+                   bool dynamic_nodes, usec_t now, struct err *err);
+
+/* ---- commands ------------------------------------------------------------------------ */
+
+enum command_kind {
+    CMD_NONE,
+    CMD_SUBMIT,        /* submit */
+    CMD_CANCEL,        /* job: cancel or signal one job */
+    CMD_HOLD, CMD_RELEASE, CMD_REQUEUE, CMD_SUSPEND, CMD_RESUME, CMD_TOP, /* job */
+    CMD_JOB_UPDATE,    /* update */
+    CMD_NODE_REGISTER, /* reg: a node daemon connected */
+    CMD_NODE_LOST,     /* node: its connection is gone (node_timeout starts) */
+    CMD_NODE_PING,     /* node: load, free memory, step usage samples */
+    CMD_NODE_UPDATE,   /* update: scontrol update nodename= */
+    CMD_PARTITION_UPDATE, /* update */
+    CMD_REPORT,        /* report: one JobReport from a node */
+    CMD_CLIENT_LOST,   /* job: the client that owns an interactive job is gone */
+    CMD_CLIENT_BACK,
+    CMD_TICK,          /* timers due at `now` */
+    CMD_COUNT
+};
+
+struct actor { uint32_t uid, gid; bool admin; /* root or the controller's user */ const char *user; };
+
+struct command {
+    enum command_kind kind;
+    struct actor actor;
+    union {
+        struct {
+            const Sl__JobSpec *spec;   /* checked with jobspec_check() */
+            bool test_only, immediate;
+            const char *user;          /* owner's name */
+            const char *const *groups; /* owner's group names, NULL-terminated; may be NULL */
+        } submit;
+        struct {
+            uint32_t job_id;           /* one task's own id, or the array's: all tasks */
+            bool has_task; uint32_t task_id; /* 12_3 */
+            uint32_t signal;           /* CMD_CANCEL: 0 cancel */
+            bool batch, full, hurry, has_step; uint32_t step_id;
+            bool user_hold;            /* CMD_HOLD: scontrol uhold */
+            bool requeue_hold, incomplete;
+            const char *reason;        /* "" or text for the record */
+        } job;
+        struct {
+            const char *object;        /* job id text, node name, partition name */
+            uint32_t job_id; bool has_task; uint32_t task_id;
+            const char *key, *value;   /* one pair a command */
+        } update;
+        const Sl__NodeRegister *reg;
+        struct { const char *name; double load1; uint64_t mem_free_mib; const Sl__StepUsage *const *usage; size_t usage_count; } node;
+        struct { const char *node; const Sl__JobReport *report; } report;
+    };
+};
+
+/* ---- what comes out -------------------------------------------------------------------- */
+
+/* "This entity is different now": the caller asks core_*_save() for its record
+ * before the next core_apply and writes it. Each entity appears once a batch. */
+enum change_kind { CHANGE_NONE, CHANGE_JOB /* save, or delete when core_job_find fails */,
+                   CHANGE_NODE, CHANGE_PARTITION, CHANGE_STEP, CHANGE_META,
+                   CHANGE_NODE_EVENT /* a node's state or capacity changed: accounting row */ };
+struct change { enum change_kind kind; uint32_t id /* job id, node/partition index */; uint32_t sub /* step id */; };
+
+enum effect_kind {
+    EFFECT_NONE,
+    EFFECT_LAUNCH,    /* job_id on each of its nodes (core_job_alloc) */
+    EFFECT_LAUNCH_NODE, /* again on one node: it registered without having it */
+    EFFECT_TERMINATE, /* term: to one node */
+    EFFECT_NOTIFY,    /* job changed state: watchers want to know */
+    EFFECT_GONE,      /* job record dropped (job_keep over); watchers and blobs may go */
+    EFFECT_NODE_SHUT, /* node refused: close its connection (text) */
+};
+struct effect {
+    enum effect_kind kind;
+    uint32_t job_id, restart;
+    uint32_t node;         /* index */
+    struct {
+        uint32_t signal; bool batch_only, full, has_step, suspend, resume; uint32_t step_id;
+        usec_t kill_wait; bool any_restart; uint32_t state;
+    } term;
+    char text[128];        /* reason shown to the job, or why refused */
+};
+struct batch {
+    struct change *changes; size_t changes_count, changes_cap;
+    struct effect *effects; size_t effects_count, effects_cap;
+    /* result of CMD_SUBMIT */
+    uint32_t job_id;       /* array: the array's id */
+    usec_t start_estimate; /* test_only */
+    char nodes_estimate[256];
+};
+void batch_init(struct batch *b);
+void batch_clear(struct batch *b);
+void batch_fini(struct batch *b);
+
+/* 0, or a negative code with text in err (user errors: bad partition, not owner, ...). */
+int core_apply(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
+/* Starts what fits. work_budget: placement attempts. Returns 1 when it stopped
+ * for the budget and wants to be called again, 0 when nothing more can start. */
+int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out);
+/* True when a change since the last full pass could let something start. */
+bool core_plan_wanted(const struct core *c);
+usec_t core_next_wakeup(const struct core *c); /* INT64_MAX: none */
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+struct job_view { /* pointers are valid until the next core_apply/core_plan */
+    uint32_t job_id, restart, array_job_id, array_task_id; bool is_array_task;
+    bool is_array_rest;        /* one record that stands for tasks not yet started */
+    const uint32_t *array_rest; size_t array_rest_count; /* their task ids */
+    uint32_t array_throttle;
+    const char *array_text;    /* "0-9%2" of what is left, "" */
+    enum job_state state; uint32_t flags; enum job_reason reason; const char *reason_text;
+    uint32_t uid, gid; const char *user;
+    const Sl__JobSpec *spec;   /* unpacked on demand; shared scratch */
+    const char *name, *partition, *account, *qos;
+    uint32_t priority; int32_t nice;
+    usec_t submit, eligible, start, end, deadline, suspended_since, suspended_total, start_estimate;
+    usec_t time_limit;
+    uint32_t nodes_count, cpus, ntasks;  /* allocated when it has an allocation, else requested */
+    uint64_t mem_mib;          /* in all */
+    const char *nodelist;      /* ranged; "" without an allocation */
+    const char *batch_host;
+    uint32_t exit_status;      /* wait(2) */
+    uint32_t derived_exit;
+    const char *tres_req, *tres_alloc; /* "cpu=4,mem=8G,node=1,billing=4,gres/gpu=2" */
+    const char *explain;
+    bool client_lost;
+};
+/* cursor: 0 to begin, then what was returned; UINT32_MAX at the end. Order: by
+ * (submit order) ascending. */
+uint32_t core_job_next(const struct core *c, uint32_t cursor, uint32_t *job_id);
+size_t core_job_count(const struct core *c, bool pending_only);
+/* wide: also the fields that cost work (spec, nodelist, tres, explain). false: no such job. */
+bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_view *v);
+/* Job id of an array's task, 0 when none; not yet split tasks have the array's record. */
+uint32_t core_job_task(const struct core *c, uint32_t array_job_id, uint32_t task_id);
+/* The allocation as the wire carries it (arena), NULL without one. */
+Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct arena *a);
+
+struct node_view {
+    uint32_t index; const char *name, *addr, *hostname; uint32_t port;
+    enum node_state state; uint32_t flags; const char *reason; uint32_t reason_uid; usec_t reason_time;
+    uint32_t sockets, cores, threads, cpus, cpus_alloc, weight;
+    uint64_t mem_mib, mem_alloc_mib, mem_free_mib, tmp_mib;
+    const char *gres, *gres_used, *features, *partitions, *version, *arch, *os;
+    double load1; usec_t boot_time, daemon_start, last_seen, last_busy; uint32_t jobs_count;
+    bool connected;
+};
+size_t core_node_count(const struct core *c);
+bool core_node_view(const struct core *c, uint32_t index, struct node_view *v);
+long core_node_find(const struct core *c, const char *name);
+/* May uid reach processes on the node (has a job there)? For PAM and routes. */
+bool core_node_has_user(const struct core *c, uint32_t index, uint32_t uid);
+
+struct partition_view { struct core_partition conf; uint32_t nodes_total, cpus_total; const char *nodes_text; };
+size_t core_partition_count(const struct core *c);
+bool core_partition_view(const struct core *c, uint32_t index, struct partition_view *v);
+/* True when node belongs to partition. */
+bool core_partition_has(const struct core *c, uint32_t partition, uint32_t node);
+
+/* Live steps of a job (records of running steps; ended ones only in the store). */
+size_t core_step_count(const struct core *c, uint32_t job_id);
+const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t i);
+
+/* ---- persistence: opaque, versioned records ---------------------------------------------- */
+
+/* Append the entity's record. false: it does not exist (delete it). */
+bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out);
+bool core_node_save(const struct core *c, uint32_t index, struct buf *out);
+bool core_partition_save(const struct core *c, uint32_t index, struct buf *out);
+void core_meta_save(const struct core *c, struct buf *out); /* counters: next job id ... */
+/* Load order: core_configure, meta, nodes, partitions, jobs, core_load_end. A
+ * record that does not parse is reported and not loaded; the caller decides. */
+int core_meta_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_node_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_partition_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_job_load(struct core *c, const void *p, size_t n, struct err *err);
+/* Rebuilds everything derived, checks it, starts node_timeout for nodes that hold jobs. */
+int core_load_end(struct core *c, usec_t now, struct err *err);
+
+/* Every invariant, exhaustively (tests, `scontrol` debugging); *err names the first broken. */
+int core_check(const struct core *c, struct err *err);
+/* Prints the transition table (slurmlike-ctld --print-states). */
+void core_states_print(struct buf *out);
+
+#endif
