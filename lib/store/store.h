@@ -45,7 +45,9 @@ struct store_job { /* one row per job id */
     uint32_t job_id, array_job_id, array_task_id; /* array_task_id NO_VAL: none */
     uint32_t uid, gid, restart, state, state_flags, priority, reason;
     bool live;                 /* not finished and clean, or kept visible: loaded at start */
+    uint32_t cancelled_by;     /* uid + 1 of who cancelled it, 0: nobody (sacct "CANCELLED by 1000") */
     const char *user, *group, *account, *partition, *qos, *name, *wckey, *comment, *work_dir, *submit_line, *reservation, *constraints;
+    const char *array_tasks;   /* a record that stands for tasks not yet started: "3-9%2", else "" */
     usec_t submit, eligible, start, end, time_limit, suspended;
     uint32_t req_cpus, req_nodes, ntasks; uint64_t req_mem_mib;
     const char *tres_req, *tres_alloc, *nodelist; uint32_t nodes_count, cpus;
@@ -60,6 +62,7 @@ struct store_alloc { /* one run of a job: what is charged */
 };
 struct store_step {
     uint32_t job_id, restart, step_id, state, exit_status, nodes_count, ntasks, cpus;
+    uint32_t cancelled_by;     /* uid + 1, as store_job */
     const char *name, *nodelist, *tres, *layout, *command;
     usec_t start, end, suspended;
     int64_t user_cpu_usec, system_cpu_usec; uint64_t rss_max_kib, rss_ave_kib, vsize_max_kib, read_bytes, write_bytes, page_faults;
@@ -70,11 +73,15 @@ struct store_node_event { const char *node; usec_t start; uint32_t state, flags,
 struct store_txn *store_txn_create(void);
 void store_txn_destroy(struct store_txn *t);
 bool store_txn_empty(const struct store_txn *t);
-/* Upserts. Every string and byte run is copied. A later put of the same key in
- * the same transaction replaces the earlier one. */
+/* Upserts. Every string and byte run is copied; NULL strings count as "". A later
+ * put of the same key in the same transaction replaces the earlier one. The
+ * state_record of a job that is not live is not kept. */
 void store_txn_put_job(struct store_txn *t, const struct store_job *row);
+/* The job is not loaded at start any more; its row stays as history. */
+void store_txn_retire_job(struct store_txn *t, uint32_t job_id);
 void store_txn_put_alloc(struct store_txn *t, const struct store_alloc *row);
 void store_txn_put_step(struct store_txn *t, const struct store_step *row);
+/* Named records; an empty state_record removes the name. */
 void store_txn_put_node(struct store_txn *t, const char *name, struct store_bytes state_record);
 void store_txn_put_partition(struct store_txn *t, const char *name, struct store_bytes state_record);
 void store_txn_put_meta(struct store_txn *t, const char *key, struct store_bytes value);
