@@ -52,7 +52,7 @@ struct store_job { /* one row per job id */
     uint32_t req_cpus, req_nodes, ntasks; uint64_t req_mem_mib;
     const char *tres_req, *tres_alloc, *nodelist; uint32_t nodes_count, cpus;
     uint32_t exit_status, derived_exit;
-    unsigned char script[32], env[32]; /* digests; all zero: none */
+    unsigned char script[32], env[32]; /* digests; all zero: none in a new row, kept in an existing one */
     struct store_bytes state_record;
 };
 struct store_alloc { /* one run of a job: what is charged */
