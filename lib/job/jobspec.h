@@ -56,7 +56,7 @@ int stepspec_check(const Sl__StepSpec *spec, struct err *err);
 /* --gres / --gpus / --tres-per-* syntax: "gpu:a100:2,mps:50". Appends. */
 int gres_parse(const char *text, Sl__GresPer per, struct arena *a, Sl__GresReq ***list,
                size_t *count, struct err *err);
-/* "0-15:4%2,20" -> sorted task ids (arena), count, *throttle (0: none). */
+/* "0-15:4,20%2" -> sorted task ids below task_max (0: ARRAY_TASKS_MAX) (arena), count, *throttle (0: none). */
 int array_parse(const char *text, uint32_t task_max, struct arena *a, uint32_t **ids,
                 size_t *count, uint32_t *throttle, struct err *err);
 /* Smallest text for a set of task ids: "0-15:4,20"; arena. */
@@ -66,6 +66,7 @@ char *array_format(struct arena *a, const uint32_t *ids, size_t count);
  * node, ntasks, cpus_per_task, ntasks_per_node and distribution (srun(1) -m
  * "block" "cyclic" "plane=N" and their combinations' first part). tasks_out[i] gets
  * the count; rank_node[r] the node of rank r (arrays from the arena). */
+/* A node may get no task when ntasks < nodes_count. "arbitrary" is SL_ENOT_BUILT. */
 struct layout {
     uint32_t nodes_count, ntasks;
     uint32_t *tasks_per_node; /* [nodes_count] */
@@ -74,6 +75,8 @@ struct layout {
 int layout_make(const uint32_t *cpus_per_node, uint32_t nodes_count, uint32_t ntasks,
                 uint32_t cpus_per_task, uint32_t ntasks_per_node, const char *distribution,
                 bool overcommit, struct arena *a, struct layout *out, struct err *err);
+/* Checks a -m text ("" is fine); *plane (may be NULL) gets N of "plane=N", else 0. */
+int distribution_check(const char *text, uint32_t *plane, struct err *err);
 /* "2(x3),1" of SLURM_TASKS_PER_NODE / SLURM_JOB_CPUS_PER_NODE; arena. */
 char *layout_counts(struct arena *a, const uint32_t *counts, size_t n);
 
@@ -89,8 +92,9 @@ void env_step(struct env_list *e, const Sl__JobInfo *job, const Sl__StepSpec *sp
 void env_task(struct env_list *e, const Sl__StepLayout *layout, uint32_t node_index, uint32_t rank, uint32_t local_rank, int pid);
 
 /* Filename patterns of sbatch(1)/srun(1): %% %A %a %J %j %N %n %s %t %u %x %b
- * and %5j padding; `\\` at the end of ... as the manual. Result relative paths are
- * joined to work_dir. rank NO_VAL: a step-wide file. Returns arena text, or NULL and *err. */
+ * and %5j padding; `\\\\` anywhere: nothing is replaced. pattern "": sbatch's
+ * "slurm-%j.out" or "slurm-%A_%a.out". Relative results are joined to the job's
+ * work_dir. rank NO_VAL: a step-wide file. Returns arena text, or NULL and *err. */
 char *filename_expand(struct arena *a, const char *pattern, const Sl__JobInfo *job,
                       uint32_t step_id, uint32_t rank, uint32_t node_index, const char *node,
                       struct err *err);
@@ -101,9 +105,15 @@ bool filename_per_node(const char *pattern);
 /* Signals by name or number, with or without SIG. Negative when unknown. */
 int signal_parse(const char *text);
 const char *signal_name(int number);
+/* --signal "[R|B:]sig[@sec]": what to send, how long before the limit, to whom. */
+struct signal_option { int signal; uint32_t before_sec; bool batch_only; };
+int signal_option_parse(const char *text, struct signal_option *out, struct err *err);
 
 /* Job ids as typed: "12", "12_3", "12_[1-5,9]", "12.0", "12_3.batch", "12+1". */
 struct job_sel { uint32_t job_id; bool has_array; uint32_t *task_ids; size_t tasks_count; bool has_step; uint32_t step_id; };
+/* "0", "batch", "extern", "interactive". */
+#define STEP_ID_TEXT_MAX 16
+char *step_id_format(uint32_t step_id, char out[STEP_ID_TEXT_MAX]);
 int job_sel_parse(const char *text, struct arena *a, struct job_sel *out, struct err *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* X(symbol, long name, compact name, is finished) */
@@ -126,8 +127,16 @@ bool job_state_finished(enum job_state s);
 /* Long or compact name, any case, also flag names ("CG"). false when unknown. */
 bool job_state_parse(const char *name, enum job_state *s, uint32_t *flags);
 const char *job_reason_name(enum job_reason r);
-/* "IDLE+DRAIN*" of scontrol, "drain*" of sinfo. Writes at most n bytes. */
+/* "IDLE+DRAIN+NOT_RESPONDING" of scontrol; compact: "drain*" of sinfo %t. Writes
+ * at most n bytes, returns out. The first form is what cells and records hold. */
+#define NODE_STATE_TEXT_MAX 96
 char *node_state_shown(enum node_state s, uint32_t flags, bool compact, char *out, size_t n);
+/* sinfo's word: "drained*" (%T), compact "drain*" (%t). */
+char *node_state_word(enum node_state s, uint32_t flags, bool compact, char *out, size_t n);
+/* Reads the first form back. false: a word that is not in the tables. */
+bool node_state_parse(const char *text, enum node_state *s, uint32_t *flags);
+/* Does a node match a state word of `sinfo -t`? 1 yes, 0 no, -1 no such word. */
+int node_state_matches(const char *word, enum node_state s, uint32_t flags);
 
 /* Step ids with a meaning, slurm.h. */
 #define STEP_BATCH 0xfffffffbu

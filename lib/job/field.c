@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/field.h"
+
+#include "base/timefmt.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COLUMNS_MAX 256u     /* more columns than fields are a mistake */
+#define WIDTH_MAX 4096       /* of one column */
+#define NAMES_WIDTH_DEFAULT 20 /* squeue -O, sinfo -O without ":size" */
+
+enum {
+#define F(sym, num, what, kind, name, letter, header, width, json) ROW_##sym,
+#include "job/field.def"
+#undef F
+};
+
+static const struct field table[] = {
+#define F(sym, num, what, kind, name, letter, header, width, json)                        \
+    {FIELD_##sym, what, kind, name, letter, header, width, json},
+#include "job/field.def"
+#undef F
+};
+
+/* Row of each wire number, plus one so that a gap reads 0. */
+static const uint16_t rows_by_id[] = {
+#define F(sym, num, what, kind, name, letter, header, width, json) [num] = ROW_##sym + 1,
+#include "job/field.def"
+#undef F
+};
+
+const struct field *field_by_id(unsigned id)
+{
+    if (id >= COUNT(rows_by_id) || rows_by_id[id] == 0)
+        return NULL;
+    return &table[rows_by_id[id] - 1];
+}
+
+const struct field *field_by_name(enum field_what what, const char *name)
+{
+    for (size_t i = 0; i < COUNT(table); i++)
+        if (table[i].what == what && strcasecmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+const struct field *field_by_letter(enum field_what what, char letter)
+{
+    for (size_t i = 0; letter != '\0' && i < COUNT(table); i++)
+        if (table[i].what == what && table[i].letter == letter)
+            return &table[i];
+    return NULL;
+}
+
+const struct field *field_table(size_t *count)
+{
+    *count = COUNT(table);
+    return table;
+}
+
+/* ---- formats ------------------------------------------------------------------- */
+
+static struct field_column *column_add(struct field_format *f, const struct field *field)
+{
+    f->columns = xrealloc(f->columns, (f->count + 1) * sizeof(*f->columns));
+    struct field_column *c = &f->columns[f->count++];
+    memset(c, 0, sizeof(*c));
+    c->field = field;
+    return c;
+}
+
+void field_format_fini(struct field_format *f)
+{
+    free(f->columns);
+    f->columns = NULL;
+    f->count = 0;
+}
+
+/* Digits at *p as a column width. */
+static int width_parse(const char **p, int *width, struct err *err)
+{
+    long w = 0;
+    for (; isdigit((unsigned char)**p); (*p)++) {
+        w = w * 10 + (**p - '0');
+        if (w > WIDTH_MAX)
+            return err_set(err, SL_EINVAL_FIELD, "column width over %d", WIDTH_MAX);
+    }
+    *width = (int)w;
+    return 0;
+}
+
+static int text_copy(char *to, size_t size, const char *p, size_t n, struct err *err)
+{
+    if (n >= size)
+        return err_set(err, SL_EINVAL_FIELD, "more than %zu characters between two columns",
+                       size - 1);
+    memcpy(to, p, n);
+    to[n] = '\0';
+    return 0;
+}
+
+/* One "%[.][size]letter" at *p, which stands behind the '%'. */
+static int letter_parse(enum field_what what, const char **p, struct field_format *out,
+                        struct err *err)
+{
+    bool right = false;
+    int width = 0;
+
+    if (**p == '.') {
+        right = true;
+        (*p)++;
+    }
+    int rc = width_parse(p, &width, err);
+    if (rc != 0)
+        return rc;
+    const struct field *field = field_by_letter(what, **p);
+    if (field == NULL)
+        return **p == '\0'
+                   ? err_set(err, SL_EINVAL_FIELD,
+                             "Invalid format specification: nothing follows the last %%")
+                   : err_set(err, SL_EINVAL_FIELD, "Invalid format specification: %%%c", **p);
+    (*p)++;
+    struct field_column *c = column_add(out, field);
+    c->width = width;
+    c->right = right;
+    return 0;
+}
+
+static int letters_parse(enum field_what what, const char *text, struct field_format *out,
+                         struct err *err)
+{
+    const char *p = strchrnul(text, '%');
+    size_t lead = (size_t)(p - text);
+    int rc = 0;
+
+    while (rc == 0 && *p == '%') {
+        if (out->count == COLUMNS_MAX)
+            return err_set(err, SL_EINVAL_FIELD, "more than %u columns", COLUMNS_MAX);
+        p++;
+        rc = letter_parse(what, &p, out, err);
+        if (rc != 0)
+            break;
+        struct field_column *c = &out->columns[out->count - 1];
+        if (out->count == 1)
+            rc = text_copy(c->prefix, sizeof(c->prefix), text, lead, err);
+        const char *end = strchrnul(p, '%');
+        if (rc == 0)
+            rc = text_copy(c->suffix, sizeof(c->suffix), p, (size_t)(end - p), err);
+        p = end;
+    }
+    if (rc == 0 && out->count == 0)
+        rc = err_set(err, SL_EINVAL_FIELD, "format \"%s\" names no field (%%i ...)", text);
+    return rc;
+}
+
+int field_format_letters(enum field_what what, const char *text, struct field_format *out,
+                         struct err *err)
+{
+    *out = (struct field_format){NULL, 0};
+    int rc = letters_parse(what, text, out, err);
+    if (rc != 0)
+        field_format_fini(out);
+    return rc;
+}
+
+/* "name[:[.][size][suffix]]" of n bytes. */
+static int name_parse(enum field_what what, const char *p, size_t n,
+                      struct field_format *out, struct err *err)
+{
+    char item[128];
+    int width = NAMES_WIDTH_DEFAULT;
+    bool right = false;
+
+    if (n >= sizeof(item))
+        return err_set(err, SL_EINVAL_FIELD, "field name \"%.40s...\" is too long", p);
+    memcpy(item, p, n);
+    item[n] = '\0';
+    char *colon = strchr(item, ':');
+    const char *suffix = "";
+    if (colon != NULL) {
+        *colon++ = '\0';
+        const char *q = colon;
+        if (*q == '.') {
+            right = true;
+            q++;
+        }
+        if (isdigit((unsigned char)*q)) {
+            int rc = width_parse(&q, &width, err);
+            if (rc != 0)
+                return rc;
+        }
+        suffix = q;
+    }
+    const struct field *field = field_by_name(what, item);
+    if (field == NULL)
+        return err_set(err, SL_EINVAL_FIELD, "Invalid job format specification: %s", item);
+    struct field_column *c = column_add(out, field);
+    c->width = width;
+    c->right = right;
+    return text_copy(c->suffix, sizeof(c->suffix), suffix, strlen(suffix), err);
+}
+
+int field_format_names(enum field_what what, const char *text, struct field_format *out,
+                       struct err *err)
+{
+    int rc = 0;
+
+    *out = (struct field_format){NULL, 0};
+    for (const char *p = text; rc == 0;) {
+        size_t n = strcspn(p, ",");
+        if (out->count == COLUMNS_MAX)
+            rc = err_set(err, SL_EINVAL_FIELD, "more than %u columns", COLUMNS_MAX);
+        else if (n != 0)
+            rc = name_parse(what, p, n, out, err);
+        if (p[n] == '\0')
+            break;
+        p += n + 1;
+    }
+    if (rc == 0 && out->count == 0)
+        rc = err_set(err, SL_EINVAL_FIELD, "format names no field");
+    if (rc != 0)
+        field_format_fini(out);
+    return rc;
+}
+
+/* ---- cells ------------------------------------------------------------------------ */
+
+static const char *time_none(enum field_what what)
+{
+    switch (what) {
+    case FIELD_OF_ACCT:
+        return "Unknown";
+    case FIELD_OF_NODE:
+        return "Unknown";
+    default:
+        return "N/A";
+    }
+}
+
+static void span_show(const struct field *f, const char *cell, struct buf *out)
+{
+    char text[SPAN_TEXT_MAX];
+
+    if (strcmp(cell, "inf") == 0) {
+        buf_puts(out, f->what == FIELD_OF_PARTITION ? "infinite" : "UNLIMITED");
+        return;
+    }
+    usec_t span = (usec_t)strtoll(cell, NULL, 10) * USEC_PER_SEC;
+    buf_puts(out, f->what == FIELD_OF_ACCT ? span_format(span, text)
+                                           : span_format_short(span, text));
+}
+
+void field_show(const struct field *f, const char *cell, struct buf *out)
+{
+    char text[TIME_TEXT_MAX];
+    char *end;
+    long long n;
+
+    switch (f->kind) {
+    case FIELD_TIME:
+        n = strtoll(cell, &end, 10);
+        if (*end != '\0') { /* not a number: already a word ("Unknown") */
+            buf_puts(out, cell);
+            return;
+        }
+        if (n == 0)
+            buf_puts(out, time_none(f->what));
+        else
+            buf_puts(out, time_format((usec_t)n * USEC_PER_SEC, text));
+        return;
+    case FIELD_SPAN:
+        strtoll(cell, &end, 10);
+        if ((*end != '\0' || end == cell) && strcmp(cell, "inf") != 0)
+            buf_puts(out, cell);
+        else
+            span_show(f, cell, out);
+        return;
+    case FIELD_BOOL:
+        buf_puts(out, cell[0] == '1' ? "yes" : cell[0] == '0' ? "no" : cell);
+        return;
+    default:
+        buf_puts(out, cell);
+    }
+}
