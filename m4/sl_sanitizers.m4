@@ -12,6 +12,6 @@ AC_DEFUN([SL_SANITIZERS], [
     AC_DEFINE([WITH_SANITIZERS], [1], [Built with compiler sanitizers])
   ])
   AC_SUBST([SAN_CFLAGS])
-  WARN_CFLAGS="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral"
+  WARN_CFLAGS="-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral"
   AC_SUBST([WARN_CFLAGS])
 ])

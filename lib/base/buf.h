@@ -28,6 +28,8 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 void buf_consume(struct buf *b, size_t n); /* drops n bytes from the front */
 /* Hands the memory to the caller (free()); the buf is empty afterwards. */
 char *buf_steal(struct buf *b);

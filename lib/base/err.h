@@ -75,6 +75,12 @@ int err_prefix(struct err *err, const char *fmt, ...)
 /* The table's text for a project code, strerror() text for an -errno value. */
 const char *err_name(int code);
 
+/* Makes a text one printable line: control characters become '?'. */
+void err_text_clean(char *text);
+/* Marks a text that fills its buffer of `size` bytes as cut: "..." at the end,
+ * on a UTF-8 boundary. */
+void err_text_cut(char *text, size_t size);
+
 /* ASSERT stays on in release builds: a broken invariant stops the program
  * with file, line and expression on stderr and in the log. */
 #define ASSERT(expr) ((expr) ? (void)0 : err_assert_fail(#expr, __FILE__, __LINE__))

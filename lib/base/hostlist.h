@@ -6,7 +6,9 @@
  * nothing but joins neighbouring numbers of equal prefix, suffix and width.
  * A list may hold several bracket groups (`r[1-2]n[01-16]`), as Slurm's do.
  * Bounds: HOSTLIST_MAX names, name length HOSTNAME_LEN_MAX, so that a hostile
- * `n[0-999999999]` is an error and not an allocation.
+ * `n[0-999999999]` is an error and not an allocation. Names are letters, digits
+ * and -_.:+ and begin with neither '.' nor '-', because they become file names
+ * and arguments. White space separates items as commas do.
  * Source: Slurm's scontrol(1) "show hostnames/hostlist".
  */
 #ifndef SL_BASE_HOSTLIST_H
@@ -32,6 +34,8 @@ int hostlist_push(struct hostlist *hl, const char *name, struct err *err);
 long hostlist_find(const struct hostlist *hl, const char *name);
 void hostlist_sort(struct hostlist *hl); /* natural order: n2 before n10 */
 void hostlist_uniq(struct hostlist *hl); /* sorts, then drops duplicates */
+/* Natural order of two names: < 0, 0 (only when equal), > 0. */
+int hostname_compare(const char *a, const char *b);
 /* `n[1-3],m1`; caller frees. */
 char *hostlist_ranged(const struct hostlist *hl);
 

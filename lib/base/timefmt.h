@@ -24,25 +24,34 @@ usec_t clock_mono_usec(void); /* CLOCK_MONOTONIC */
  * "days-hours", "days-hours:minutes", "days-hours:minutes:seconds",
  * "UNLIMITED"/"INFINITE"/"-1". Result in whole seconds as usec. */
 int span_parse(const char *text, usec_t *span, struct err *err);
-/* "[D-]HH:MM:SS" of squeue %l ("UNLIMITED"); squeue %M drops leading zero
- * hours ("0:05", "1:02:03", "2-01:02:03"). Returns out. */
+/* span_format: "[D-]HH:MM:SS" as scontrol and sacct print ("UNLIMITED");
+ * span_format_short: without leading zeros ("0:05", "1:02:03", "2-01:02:03") as
+ * squeue %M and %l and sinfo print. Parts of a second are dropped; a negative
+ * span gives "INVALID". Return out. */
 #define SPAN_TEXT_MAX 32
 char *span_format(usec_t span, char out[SPAN_TEXT_MAX]);
 char *span_format_short(usec_t span, char out[SPAN_TEXT_MAX]);
 
 /* sbatch(1) --begin: "now", "now+1hour", "16:00", "midnight", "noon",
  * "fika", "teatime", "today", "tomorrow", "MMDDYY", "MM/DD[/YY]",
- * "MM.DD.YY", "YYYY-MM-DD[THH:MM[:SS]]", plus "HH:MM[AM|PM]"; local zone. */
+ * "MM.DD.YY", "YYYY-MM-DD[THH:MM[:SS]]", plus "HH:MM[AM|PM]"; local zone. A
+ * date and a time of day may be combined in either order ("16:00 tomorrow",
+ * "12/24-18:30"). A time of day alone that has passed means tomorrow, a
+ * month and day alone that have passed mean next year. "utsN": Unix time. */
 int time_parse(const char *text, usec_t now, usec_t *when, struct err *err);
+/* The same for sacct -S/-E and sreport: nothing is moved into the future. */
+int time_parse_past(const char *text, usec_t now, usec_t *when, struct err *err);
 /* "2026-11-23T10:20:30" in the local zone; 0 gives "Unknown" or none. */
 #define TIME_TEXT_MAX 32
 char *time_format(usec_t when, char out[TIME_TEXT_MAX]);
 char *time_format_or(usec_t when, const char *none, char out[TIME_TEXT_MAX]);
 
-/* sbatch(1) --mem: number with K|M|G|T (powers of 1024), default unit MiB;
- * result in MiB, rounded up. */
+/* sbatch(1) --mem: number with K|M|G|T|P (powers of 1024), default unit MiB;
+ * decimals and a trailing B or iB are accepted ("1.5G", "16GiB"); result in MiB,
+ * rounded up, at most MEM_MIB_MAX. */
+#define MEM_MIB_MAX (UINT64_C(1) << 40) /* an exbibyte */
 int mem_parse_mib(const char *text, uint64_t *mib, struct err *err);
-/* "500M", "16G", "1.50G" as squeue/sacct print. scontrol uses %M / %G forms. */
+/* "500M", "16G", "1.50G" as squeue/sacct/scontrol print; 0 gives "0". */
 #define SIZE_TEXT_MAX 32
 char *mem_format_mib(uint64_t mib, char out[SIZE_TEXT_MAX]);
 char *size_format_bytes(uint64_t bytes, char out[SIZE_TEXT_MAX]);
