@@ -72,6 +72,11 @@ struct wire_peer {
     char addr[128]; /* "unix", "127.0.0.1:4711": for logs */
 };
 
+/* May this peer send this type at all? 0 or SL_EACCESS. Receivers (daemons) ask for
+ * each message; node_uid and admin_uid are the configured users beside root. */
+int wire_who_check(const struct wire_type_info *info, const struct wire_peer *peer,
+                   uid_t node_uid, uid_t admin_uid);
+
 /* A received message. `body` is owned by the struct; wire_msg_clear frees it. */
 struct wire_msg {
     enum wire_type type;
@@ -80,13 +85,16 @@ struct wire_msg {
 };
 void wire_msg_clear(struct wire_msg *m);
 
-/* Appends one frame to out. Negative when the payload is over the bound. */
+/* Appends one frame to out. Negative when the payload is over the bound. Bytes of
+ * texts that are not UTF-8 are sent as '?'; `env`, `argv`, `work_dir`, `std_*` and
+ * `command` hold what execve(2) and open(2) take and go as they are. */
 int wire_pack(struct buf *out, enum wire_type type, uint32_t tag,
               const ProtobufCMessage *body, struct err *err);
 /* Takes one frame off in's front: 1 a message in *m, 0 need more bytes,
  * negative: protocol error (the connection must be closed). `auth` false applies
- * FRAME_BYTES_MAX_UNAUTH. Unpacking is strict: trailing bytes, unknown types and
- * strings with bad UTF-8 or inner NULs are errors. */
+ * FRAME_BYTES_MAX_UNAUTH. Unpacking is strict: trailing bytes, unknown types,
+ * strings with bad UTF-8 or inner NULs, singular fields given twice and payloads
+ * that unpack to more than four times FRAME_BYTES_MAX are errors. */
 int wire_unpack(struct buf *in, bool auth, struct wire_msg *m, struct err *err);
 
 /* ---- blocking connections (commands, tests) ---------------------------------- */
@@ -153,7 +161,8 @@ int wire_link_send(struct wire_link *l, enum wire_type type, uint32_t tag,
                    const ProtobufCMessage *body, struct err *err);
 /* Queues bytes made by wire_pack (several frames at once). */
 int wire_link_send_packed(struct wire_link *l, const void *frames, size_t n);
-/* With an fd as SCM_RIGHTS on a Unix link; the fd is closed here after sending. */
+/* With an fd as SCM_RIGHTS on a Unix link; the fd is closed here after sending,
+ * and stays the caller's on failure. */
 int wire_link_send_fd(struct wire_link *l, enum wire_type type, uint32_t tag,
                       const ProtobufCMessage *body, int fd, struct err *err);
 /* The fd that came with the message being delivered, or -1; the caller owns it. */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocking connections for commands: a chan and poll().
+ */
+#include "wire/addr.h"
+#include "wire/chan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIAL_TIMEOUT (2 * USEC_PER_SEC)
+
+struct wire_conn {
+    struct chan chan;
+};
+
+/* Waits for events until the deadline (negative: for ever): 1 ready, 0 timeout. */
+static int conn_wait(struct wire_conn *c, short events, usec_t deadline)
+{
+    for (;;) {
+        int ms = -1;
+        if (deadline >= 0) {
+            usec_t left = deadline - clock_mono_usec();
+            ms = left <= 0                 ? 0
+                 : left / 1000 >= 86400000 ? 86400000
+                                           : (int)(left / 1000 + 1);
+        }
+        struct pollfd p = {.fd = c->chan.fd, .events = events};
+        int n = poll(&p, 1, ms);
+        if (n > 0)
+            return p.revents;
+        if (n == 0 && (ms == 0 || clock_mono_usec() >= deadline))
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return POLLERR;
+    }
+}
+
+/* SO_SNDTIMEO bounds connect() on a Unix socket, where a full backlog cannot be
+ * polled for. */
+static int unix_connect(const struct target *t, usec_t timeout, struct err *err)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(err, "socket");
+    struct timeval tv = {.tv_sec = timeout / USEC_PER_SEC,
+                         .tv_usec = timeout % USEC_PER_SEC};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+    int rc;
+    do
+        rc = connect(fd, (const struct sockaddr *)&t->un, sizeof(t->un));
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
+        rc = err_errno(err, "connect to %s", t->un.sun_path);
+        close(fd);
+        return rc;
+    }
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        rc = err_errno(err, "O_NONBLOCK");
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opts,
+                            struct err *err)
+{
+    struct target t;
+    if (target_parse(target, &t, err) < 0)
+        return NULL;
+    usec_t timeout = opts && opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT;
+    if (!t.local) {
+        err_set(err, SL_ENOT_BUILT, "%s: connections over TCP are not built yet",
+                target);
+        return NULL;
+    }
+    int fd = unix_connect(&t, timeout, err);
+    if (fd < 0)
+        return NULL;
+    struct wire_conn *c = xcalloc(1, sizeof(*c));
+    chan_init(&c->chan, fd);
+    if (peer_set_unix(&c->chan.peer, fd, err) < 0) {
+        wire_conn_close(c);
+        return NULL;
+    }
+    return c;
+}
+
+void wire_conn_close(struct wire_conn *c)
+{
+    if (!c)
+        return;
+    chan_fini(&c->chan);
+    free(c);
+}
+
+int wire_conn_fd(const struct wire_conn *c)
+{
+    return c->chan.fd;
+}
+
+const struct wire_peer *wire_conn_peer(const struct wire_conn *c)
+{
+    return &c->chan.peer;
+}
+
+bool wire_conn_pending(const struct wire_conn *c)
+{
+    return chan_has_frame(&c->chan);
+}
+
+/* While the peer does not read, takes in what it sends: two programs that both send
+ * a lot would wait for each other for ever. What is taken in is bounded; the error of
+ * a closed connection is left for the write to meet. */
+static void conn_drain(struct wire_conn *c)
+{
+    while (c->chan.in.len - c->chan.in_pos < 2 * (size_t)FRAME_BYTES_MAX)
+        if (chan_fill(&c->chan, READ_TURN_BYTES, NULL) <= 0)
+            break;
+}
+
+int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
+              const ProtobufCMessage *body, struct err *err)
+{
+    int rc = wire_pack(&c->chan.out, type, tag, body, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = chan_flush(&c->chan, err)) == 0) {
+        bool room = c->chan.in.len - c->chan.in_pos < 2 * (size_t)FRAME_BYTES_MAX;
+        int ready = conn_wait(c, (short)(POLLOUT | (room ? POLLIN : 0)), -1);
+        if ((ready & POLLIN) && !(ready & POLLHUP))
+            conn_drain(c);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int wire_recv(struct wire_conn *c, usec_t timeout, struct wire_msg *m, struct err *err)
+{
+    usec_t deadline = timeout < 0 ? -1 : clock_mono_usec() + timeout;
+    for (;;) {
+        int fd;
+        int rc = chan_next(&c->chan, m, &fd, err);
+        if (fd >= 0)
+            close(fd);
+        if (rc != 0)
+            return rc;
+        ssize_t got = chan_fill(&c->chan, READ_TURN_BYTES, err);
+        if (got == -EAGAIN) {
+            if (conn_wait(c, POLLIN, deadline) == 0)
+                return 0;
+        } else if (got < 0) {
+            return (int)got;
+        }
+    }
+}
