@@ -203,6 +203,13 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
     const char *tres_req, *tres_alloc; /* "cpu=4,mem=8G,node=1,billing=4,gres/gpu=2" */
     const char *explain;
     bool client_lost;
+    uint32_t type;             /* Sl__JobType; also without wide */
+    uint32_t cancelled_by;     /* uid + 1 of who cancelled it, 0: nobody */
+    /* of the array as it was submitted, for SLURM_ARRAY_TASK_*; 0: not an array */
+    uint32_t array_count, array_min, array_max, array_step;
+    /* How the run before `restart` ended, for accounting; JOB_NONE when restart is 0.
+     * Need not survive core_job_save. */
+    enum job_state last_run_state; usec_t last_run_end; uint32_t last_run_exit;
 };
 /* cursor: 0 to begin, then what was returned; UINT32_MAX at the end. Order: by
  * (submit order) ascending. */
