@@ -81,7 +81,10 @@ int distribution_check(const char *text, uint32_t *plane, struct err *err);
 char *layout_counts(struct arena *a, const uint32_t *counts, size_t n);
 
 /* Output variables (sbatch(1), srun(1) "OUTPUT ENVIRONMENT VARIABLES") as
- * NAME=VALUE, appended to env (arena strings; later wins over earlier). */
+ * NAME=VALUE, appended to env (arena strings; later wins over earlier). v is
+ * NULL-terminated once it holds something. env_job is complete for a batch script
+ * (but SLURM_TASK_PID) and for salloc's command; env_step holds all that env_job
+ * does for the job itself; env_task adds one task's (pid 0: not known yet). */
 struct env_list { char **v; size_t count, cap; struct arena *arena; };
 void env_list_init(struct env_list *e, struct arena *a);
 void env_list_set(struct env_list *e, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
