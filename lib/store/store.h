@@ -112,10 +112,18 @@ struct store_filter { /* sacct(1); 0/NULL: any */
     const char *const *names; size_t names_count;
     const uint32_t *states; size_t states_count;
     usec_t start, end;         /* overlap with [start, end) as sacct -S -E */
+    /* With either of these a job also matches that was waiting (running) at some time in
+     * [start, end), whatever became of it: sacct -s PD, -s R. States in `states` then mean: in that state,
+     * ended in [start, end) or not yet. */
+    bool was_pending, was_running;
     const char *node;          /* one node name, matched against the expanded nodelist by the caller */
     bool duplicates;           /* sacct -D: every run, from alloc */
-    uint32_t limit;
+    uint32_t limit;            /* of jobs, lowest ids first */
 };
+/* Rows come by job id. Each is read in its own short read transaction and nothing is held during
+ * fn, which may take as long as a slow client does and may query the same connection.
+ * Jobs that never became eligible are found only by job id, as sacct's. job_ids match array ids too.
+ * Earlier runs (duplicates) come before the job's last. Steps: batch and extern first, then by number. */
 typedef int (*store_job_f)(const struct store_job *row, void *arg);
 typedef int (*store_step_f)(const struct store_step *row, void *arg);
 typedef int (*store_alloc_f)(const struct store_alloc *row, void *arg);
