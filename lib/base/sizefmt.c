@@ -71,7 +71,7 @@ static int size_unit_parse(const char *s)
 static bool size_to_mib(uint64_t whole, uint64_t frac, int unit, uint64_t *mib)
 {
     const uint64_t million = 1000000;
-    if (whole > MEM_MIB_MAX * 1024)
+    if (whole > SIZE_MIB_MAX * 1024)
         return false;
     unsigned __int128 v = (unsigned __int128)whole * million + frac;
     if (unit < UNIT_MIB)
@@ -79,7 +79,7 @@ static bool size_to_mib(uint64_t whole, uint64_t frac, int unit, uint64_t *mib)
     else
         v <<= 10 * (unit - UNIT_MIB);
     v = (v + million - 1) / million;
-    if (v > MEM_MIB_MAX)
+    if (v > SIZE_MIB_MAX)
         return false;
     *mib = (uint64_t)v;
     return true;

@@ -247,32 +247,33 @@ static bool time_next(struct time_words *w, const char **p)
     return isdigit((unsigned char)**p) && time_digits(w, p);
 }
 
-/* Fills in what the text left open and makes it one point. */
+/* Fills in what the text left open and makes it one point. What has no year (no
+ * date) and has passed is moved on by a year (a day), unless the past is asked for. */
 static bool time_finish(struct time_words *w, bool past, usec_t *when)
 {
     if (w->has_point) {
         *when = w->point;
         return true;
     }
-    const struct tm *now = &w->now_tm;
-    struct tm tm = {.tm_year = now->tm_year, .tm_mon = now->tm_mon, .tm_mday = now->tm_mday,
-                    .tm_hour = w->hour, .tm_min = w->minute, .tm_sec = w->second,
-                    .tm_isdst = -1};
-    if (w->has_date) {
-        int today = (now->tm_mon + 1) * 100 + now->tm_mday;
-        bool next = !w->has_year && !past && w->month * 100 + w->day < today;
-        tm.tm_year = w->has_year ? w->year - 1900 : now->tm_year + next;
-        tm.tm_mon = w->month - 1;
-        tm.tm_mday = w->day;
-    } else if (!past) {
-        int of_day = now->tm_hour * 3600 + now->tm_min * 60 + now->tm_sec;
-        tm.tm_mday += w->hour * 3600 + w->minute * 60 + w->second <= of_day;
+    for (int later = 0; later < 2; later++) {
+        struct tm tm = {.tm_year = w->now_tm.tm_year, .tm_mon = w->now_tm.tm_mon,
+                        .tm_mday = w->now_tm.tm_mday, .tm_hour = w->hour,
+                        .tm_min = w->minute, .tm_sec = w->second, .tm_isdst = -1};
+        if (w->has_date) {
+            tm.tm_year = w->has_year ? w->year - 1900 : tm.tm_year + later;
+            tm.tm_mon = w->month - 1;
+            tm.tm_mday = w->day;
+        } else {
+            tm.tm_mday += later;
+        }
+        time_t t = mktime(&tm);
+        /* mktime() moves 29 February of a common year into March. */
+        if (t <= 0 || (w->has_date && tm.tm_mday != w->day))
+            return false;
+        *when = (usec_t)t * USEC_PER_SEC;
+        if (past || w->has_year || t >= (time_t)(w->now / USEC_PER_SEC))
+            break;
     }
-    time_t t = mktime(&tm);
-    /* mktime() moves 29 February of a common year into March. */
-    if (t <= 0 || (w->has_date && tm.tm_mday != w->day))
-        return false;
-    *when = (usec_t)t * USEC_PER_SEC;
     return true;
 }
 

@@ -36,8 +36,8 @@ char *span_format_short(usec_t span, char out[SPAN_TEXT_MAX]);
  * "fika", "teatime", "today", "tomorrow", "MMDDYY", "MM/DD[/YY]",
  * "MM.DD.YY", "YYYY-MM-DD[THH:MM[:SS]]", plus "HH:MM[AM|PM]"; local zone. A
  * date and a time of day may be combined in either order ("16:00 tomorrow",
- * "12/24-18:30"). A time of day alone that has passed means tomorrow, a
- * month and day alone that have passed mean next year. "utsN": Unix time. */
+ * "12/24-18:30"). A time of day without a date that has passed means
+ * tomorrow, a date without a year that has passed means next year. "utsN": Unix time. */
 int time_parse(const char *text, usec_t now, usec_t *when, struct err *err);
 /* The same for sacct -S/-E and sreport: nothing is moved into the future. */
 int time_parse_past(const char *text, usec_t now, usec_t *when, struct err *err);
@@ -48,8 +48,8 @@ char *time_format_or(usec_t when, const char *none, char out[TIME_TEXT_MAX]);
 
 /* sbatch(1) --mem: number with K|M|G|T|P (powers of 1024), default unit MiB;
  * decimals and a trailing B or iB are accepted ("1.5G", "16GiB"); result in MiB,
- * rounded up, at most MEM_MIB_MAX. */
-#define MEM_MIB_MAX (UINT64_C(1) << 40) /* an exbibyte */
+ * rounded up, at most SIZE_MIB_MAX. */
+#define SIZE_MIB_MAX (UINT64_C(1) << 40) /* an exbibyte */
 int mem_parse_mib(const char *text, uint64_t *mib, struct err *err);
 /* "500M", "16G", "1.50G" as squeue/sacct/scontrol print; 0 gives "0". */
 #define SIZE_TEXT_MAX 32

@@ -2,18 +2,23 @@
  *
  * conf: slurmlike.conf (libconfig syntax) to one checked struct.
  *
- * Every key is one row of the table in conf.c: group, name, type, range,
- * default, help, and where its value lands. The parser, --check-config,
- * `scontrol show config`, slurmlike.conf(5) and the tests read that table.
- * Unknown keys and wrong values are errors that name file, line and key, with
- * the nearest known key. conf never opens a socket and reads no clock.
+ * Every key is one row of the table in table.c: path, type, range, default, help,
+ * and where its value lands. The parser, --check-config, `scontrol show config`,
+ * the example, slurmlike.conf(5) and the tests read that table. Unknown keys and
+ * wrong values are errors that name file, line and key, with the nearest known
+ * key. conf never opens a socket and reads no clock.
  *
  * The defaults are a complete one-machine configuration: conf_defaults() needs
- * no file. Where a value is a path it may hold %h (host name), %n (node name)
- * and %r (run directory).
+ * no file. Some (run_dir, state, users) differ between a system installation and
+ * a trial of one user: the owner of the file decides, so that every reader of a
+ * file sees the same; without a file, the reader. Paths may hold %h (host name),
+ * %u (that owner), %r (run directory), which are filled in here, and %n (node
+ * name), which the node daemon fills in. Spans are seconds or, in quotes, Slurm's
+ * time notation; sizes are MiB or, in quotes, with a unit.
  *
  * Node daemons get their part over the wire (configless): conf_save_text()
- * gives the canonical text, conf_load_text() reads it back.
+ * gives the canonical text, conf_load_text() reads it back. libconfig's
+ * @include is refused: a configuration is one text.
  *
  *   cluster_name = "linux";
  *   controller = { host = "localhost"; port = 6817; socket = "%r/ctld.sock"; };
@@ -34,7 +39,7 @@
 
 struct conf_node { /* one entry of `nodes`; names expanded by the user */
     char *names;       /* hostlist expression */
-    char *addr;        /* "" : same as the name (or what the node reports) */
+    char *addr;        /* hostlist, one for each name; "": the names (or what the nodes report) */
     uint32_t port;     /* 0: node_port below */
     uint32_t cpus;     /* 0: what the node reports; else the node must have as many */
     uint64_t memory_mib; /* 0: what the node reports */
@@ -82,6 +87,7 @@ struct conf {
     usec_t node_timeout;   /* silent for longer: DOWN */
     usec_t node_ping_interval;
     uint32_t return_to_service; /* 0, 1, 2 as slurm.conf(5) ReturnToService */
+    bool node_dynamic;     /* nodes that `nodes` does not name may register */
     /* jobs */
     usec_t kill_wait;      /* SIGTERM to SIGKILL */
     usec_t over_time_limit;
@@ -124,7 +130,8 @@ struct conf *conf_defaults(void);
 void conf_destroy(struct conf *conf);
 /* Canonical text of everything (loads back equal); caller frees. */
 char *conf_save_text(const struct conf *conf);
-/* Key, value, for `scontrol show config`: calls fn once per key in order. */
+/* Key ("jobs.kill_wait") and value, for `scontrol show config`: calls fn once per
+ * key in order; nodes and partitions are left out (they have their own commands). */
 void conf_each(const struct conf *conf,
                void (*fn)(const char *key, const char *value, void *arg), void *arg);
 /* Annotated example with each key, default and help (etc/slurmlike.conf.example). */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * To add a key: add its field to conf.h and one row here. Parser, printer,
+ * example and tests follow.
+ */
+#include "conf/table.h"
+
+#include "base/limits.h"
+
+/* Offset of a field, refused by the compiler when its type is another one. */
+#define AT(S, T, field)                                                         \
+    (offsetof(struct S, field) +                                                \
+     0 * sizeof(char[__builtin_types_compatible_p(T, __typeof__(((struct S *)0)->field)) \
+                         ? 1 : -1]))
+
+#define TEXT(S, TYPE, path, field, len_min, def, user, help)                    \
+    {path, TYPE, AT(S, char *, field), len_min, PATH_LEN_MAX, def, user, NULL, help}
+#define NAME(S, path, field, len_min, def, help)                                \
+    {path, CONF_NAME, AT(S, char *, field), len_min, NAME_LEN_MAX, def, NULL, NULL, help}
+#define CHOICE(S, path, field, def, choices, help)                              \
+    {path, CONF_CHOICE, AT(S, char *, field), 0, NAME_LEN_MAX, def, NULL, choices, help}
+#define BOOL(S, path, field, def, help)                                         \
+    {path, CONF_BOOL, AT(S, bool, field), 0, 1, def, NULL, NULL, help}
+#define U32(S, path, field, min, max, def, help)                                \
+    {path, CONF_U32, AT(S, uint32_t, field), min, max, def, NULL, NULL, help}
+#define SECONDS(S, path, field, min, max, def, help)                            \
+    {path, CONF_SECONDS, AT(S, usec_t, field), min, max, def, NULL, NULL, help}
+#define LIMIT(S, path, field, min, def, help)                                   \
+    {path, CONF_LIMIT, AT(S, usec_t, field), min, UINT64_MAX, def, NULL, NULL, help}
+#define MEM(S, path, field, def, help)                                          \
+    {path, CONF_MEM, AT(S, uint64_t, field), 0, SIZE_MIB_MAX, def, NULL, NULL, help}
+
+#define DAY UINT64_C(86400)
+#define YEAR (366 * DAY)
+
+static const struct conf_row top_rows[] = {
+    NAME(conf, "cluster_name", cluster_name, 1, "linux",
+         "Name of this cluster, in accounting and in SLURM_CLUSTER_NAME."),
+    TEXT(conf, CONF_FILE, "run_dir", run_dir, 1, "/run/slurmlike", NULL,
+         "Directory of sockets and pid files; %r elsewhere. One-user trial: "
+         "$XDG_RUNTIME_DIR/slurmlike, or /tmp/slurmlike-UID."),
+    TEXT(conf, CONF_PATH, "state", state_url, 1, "sqlite:/var/lib/slurmlike/state.db",
+         "sqlite:%r/state.db",
+         "Where the controller keeps its state and accounting: sqlite:PATH."),
+    TEXT(conf, CONF_FILE, "munge_socket", munge_socket, 0, "", NULL,
+         "Socket of the munge daemon. Empty: munge's own default."),
+
+    TEXT(conf, CONF_PATH, "controller.host", ctld_host, 1, "localhost", NULL,
+         "Name or address at which nodes and remote clients reach the controller."),
+    U32(conf, "controller.port", ctld_port, 0, 65535, "6817",
+        "TCP port of the controller. 0: no TCP, commands on this machine only."),
+    TEXT(conf, CONF_FILE, "controller.socket", ctld_socket, 1, "%r/ctld.sock", NULL,
+         "Unix socket for commands on the controller's own machine."),
+    TEXT(conf, CONF_PATH, "controller.user", ctld_user, 1, "root", "%u",
+         "User that the controller runs as, and who may act as operator. Best an "
+         "unprivileged user of its own."),
+
+    U32(conf, "node.port", node_port, 1, 65535, "6818", "TCP port of the node daemons."),
+    TEXT(conf, CONF_FILE, "node.spool_dir", node_spool_dir, 1, "/var/spool/slurmlike/%n",
+         "%r/spool/%n",
+         "Directory of a node daemon for scripts and results of running jobs."),
+    TEXT(conf, CONF_PATH, "node.user", node_user, 1, "root", "%u",
+         "User that the node daemons run as. Only root can run jobs of several users."),
+    SECONDS(conf, "node.timeout", node_timeout, 1, YEAR, "300",
+            "A node that is silent for longer is set DOWN and its jobs are requeued or "
+            "failed."),
+    SECONDS(conf, "node.ping_interval", node_ping_interval, 1, DAY, "30",
+            "How often a node daemon reports that it is alive. Below node.timeout."),
+    U32(conf, "node.return_to_service", return_to_service, 0, 2, "1",
+        "When a DOWN node is used again. 0: never by itself; 1: when it registers after "
+        "having been silent; 2: when it registers, whatever the reason."),
+    BOOL(conf, "node.dynamic", node_dynamic, "true",
+         "Nodes that `nodes` does not name may register too."),
+
+    SECONDS(conf, "jobs.kill_wait", kill_wait, 0, DAY, "30",
+            "Time between SIGTERM and SIGKILL when a job reaches its time limit or is "
+            "cancelled."),
+    LIMIT(conf, "jobs.over_time_limit", over_time_limit, 0, "00:00:00",
+          "How long a job may run over its time limit before it is ended."),
+    SECONDS(conf, "jobs.inactive_limit", inactive_limit, 0, YEAR, "0",
+            "An interactive allocation whose command has gone is released after this "
+            "time. 0: never."),
+    U32(conf, "jobs.id_first", job_id_first, 1, 67043328, "1", "Smallest job id."),
+    U32(conf, "jobs.id_max", job_id_max, 1, 67043328, "67043328",
+        "Largest job id; ids start again from jobs.id_first after it."),
+    U32(conf, "jobs.max", jobs_max, 1, 10000000, "1000000",
+        "Pending and running jobs at once; more submissions are refused."),
+    U32(conf, "jobs.array_size_max", array_size_max, 1, ARRAY_TASKS_MAX, "100001",
+        "A task index of a job array must be smaller than this."),
+    BOOL(conf, "jobs.requeue", requeue_default, "true",
+         "Jobs are requeued after a node failure unless they say --no-requeue."),
+    U32(conf, "jobs.requeue_max", requeue_max, 0, 1000, "5",
+        "Launch failures in a row after which a job is held."),
+    SECONDS(conf, "jobs.keep", job_keep, 0, YEAR, "300",
+            "How long squeue and scontrol still show a finished job."),
+    MEM(conf, "jobs.mem_default_per_cpu", mem_default_per_cpu_mib, "0",
+        "Memory of a job for each CPU when it asks for none. 0: see "
+        "mem_default_per_node."),
+    MEM(conf, "jobs.mem_default_per_node", mem_default_per_node_mib, "0",
+        "Memory of a job on each node when it asks for none. 0: all of the node's."),
+    BOOL(conf, "jobs.memory_enforce", memory_enforce, "true",
+         "End a job that uses more memory than it asked for, where cgroups cannot."),
+    TEXT(conf, CONF_FILE, "jobs.prolog", prolog, 0, "", NULL,
+         "Program that a node daemon runs before a job's first step. Empty: none."),
+    TEXT(conf, CONF_FILE, "jobs.epilog", epilog, 0, "", NULL,
+         "Program that a node daemon runs after a job's last step. Empty: none."),
+    TEXT(conf, CONF_FILE, "jobs.task_prolog", task_prolog, 0, "", NULL,
+         "Program run as the user before each task. Empty: none."),
+    TEXT(conf, CONF_FILE, "jobs.task_epilog", task_epilog, 0, "", NULL,
+         "Program run as the user after each task. Empty: none."),
+    TEXT(conf, CONF_FILE, "jobs.mail_program", mail_program, 0, "/usr/bin/mail", NULL,
+         "Program that sends mail for --mail-type. Empty: no mail."),
+    CHOICE(conf, "jobs.mpi_default", mpi_default, "pmix", "pmix|none",
+           "srun's --mpi when it is not given."),
+    CHOICE(conf, "jobs.cpu_bind", task_plugin_cpu_bind, "cores", "cores|threads|none",
+           "srun's --cpu-bind when it is not given."),
+    SECONDS(conf, "jobs.sample_interval", sample_interval, 0, DAY, "30",
+            "How often the usage of a running step is sampled. 0: only at its end."),
+
+    SECONDS(conf, "scheduler.interval", sched_interval, 1, DAY, "60",
+            "A full scheduling pass is made at least this often."),
+    U32(conf, "scheduler.work_budget", sched_work_budget, 1, 100000000, "10000",
+        "Placement attempts before a pass yields to requests."),
+    U32(conf, "scheduler.backfill_depth", backfill_depth, 0, 1000000, "100",
+        "Pending jobs that get a reservation. 0: none."),
+    CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
+           "How priorities are made. basic: order of submission."),
+
+    TEXT(conf, CONF_PATH, "log.target", log_target, 0, "", NULL,
+         "stderr, syslog, journald, or a path. Empty: stderr."),
+    {"log.level", CONF_LEVEL, AT(conf, enum log_level, log_level), 0, NAME_LEN_MAX, "info",
+     NULL, "error|warn|info|verbose|debug", "Least important messages that are logged."},
+};
+
+static const struct conf_row node_rows[] = {
+    TEXT(conf_node, CONF_HOSTS, "names", names, 1, NULL, NULL,
+         "Nodes that this entry describes, for example n[1-4]."),
+    TEXT(conf_node, CONF_STR, "addr", addr, 0, "", NULL,
+         "Address of the node; for several a host list as long. Empty: its name."),
+    U32(conf_node, "port", port, 0, 65535, "0", "Port of its daemon. 0: node.port."),
+    U32(conf_node, "cpus", cpus, 0, CPUS_PER_NODE_MAX, "0",
+        "CPUs the node must have. 0: what it reports."),
+    MEM(conf_node, "memory", memory_mib, "0",
+        "Memory the node must have. 0: what it reports."),
+    TEXT(conf_node, CONF_STR, "gres", gres, 0, "", NULL,
+         "Generic resources, for example gpu:a100:4. Empty: what the node reports."),
+    TEXT(conf_node, CONF_STR, "features", features, 0, "", NULL,
+         "Comma list of names for --constraint."),
+    U32(conf_node, "weight", weight, 0, UINT32_MAX - 2, "1",
+        "Nodes of a lower weight are used first."),
+    CHOICE(conf_node, "state", state, "", "|DRAIN|DOWN|FUTURE",
+           "State in which the node begins. Empty: usable."),
+    TEXT(conf_node, CONF_STR, "reason", reason, 0, "", NULL, "Why it is in that state."),
+};
+
+static const struct conf_row partition_rows[] = {
+    NAME(conf_partition, "name", name, 1, NULL, "Name of the partition."),
+    TEXT(conf_partition, CONF_HOSTS, "nodes", nodes, 0, "ALL", NULL,
+         "Its nodes, as a host list, or ALL."),
+    BOOL(conf_partition, "default", is_default, "false",
+         "Jobs that name no partition go here."),
+    BOOL(conf_partition, "hidden", is_hidden, "false",
+         "squeue and sinfo show it only with --all."),
+    LIMIT(conf_partition, "max_time", time_max, 1, "UNLIMITED", "Longest time limit."),
+    LIMIT(conf_partition, "default_time", time_default, 0, "00:00:00",
+          "Time limit of a job that asks for none. 0: max_time."),
+    U32(conf_partition, "max_nodes", nodes_max, 0, NODES_MAX, "0",
+        "Most nodes of one job. 0: no limit."),
+    U32(conf_partition, "min_nodes", nodes_min, 0, NODES_MAX, "0",
+        "Fewest nodes of one job."),
+    U32(conf_partition, "priority_tier", priority_tier, 0, 65533, "1",
+        "Jobs of a higher tier are placed first."),
+    U32(conf_partition, "priority_job_factor", priority_job_factor, 0, 65533, "1",
+        "The partition's part in a job's priority."),
+    CHOICE(conf_partition, "state", state, "UP", "UP|DOWN|DRAIN|INACTIVE",
+           "UP: jobs queue and run; DOWN: queue only; DRAIN: run only; INACTIVE: neither."),
+    TEXT(conf_partition, CONF_STR, "allow_groups", allow_groups, 0, "", NULL,
+         "Comma list of Unix groups that may use it. Empty: all."),
+    TEXT(conf_partition, CONF_STR, "allow_accounts", allow_accounts, 0, "", NULL,
+         "Comma list of accounts that may use it. Empty: all."),
+    TEXT(conf_partition, CONF_STR, "deny_accounts", deny_accounts, 0, "", NULL,
+         "Comma list of accounts that may not."),
+    TEXT(conf_partition, CONF_STR, "allow_qos", allow_qos, 0, "", NULL,
+         "Comma list of QOS that may be used in it. Empty: all."),
+    BOOL(conf_partition, "exclusive_user", exclusive_user, "false",
+         "A node is never shared by jobs of two users."),
+    BOOL(conf_partition, "exclusive", oversubscribe_exclusive, "false",
+         "A job always gets whole nodes."),
+    BOOL(conf_partition, "root_only", root_only, "false", "Only root may submit to it."),
+    MEM(conf_partition, "mem_default_per_cpu", mem_default_per_cpu_mib, "0",
+        "As jobs.mem_default_per_cpu, for this partition. 0: that one."),
+    MEM(conf_partition, "mem_default_per_node", mem_default_per_node_mib, "0",
+        "As jobs.mem_default_per_node, for this partition. 0: that one."),
+    MEM(conf_partition, "mem_max_per_cpu", mem_max_per_cpu_mib, "0",
+        "Most memory a job may ask for each CPU. 0: no limit."),
+    MEM(conf_partition, "mem_max_per_node", mem_max_per_node_mib, "0",
+        "Most memory a job may ask for on each node. 0: no limit."),
+    SECONDS(conf_partition, "grace_time", grace_time, 0, DAY, "0",
+            "Time a preempted job gets to save its work."),
+};
+
+#define TABLE(name, rows, S) {name, rows, sizeof rows / sizeof rows[0], sizeof(struct S)}
+const struct conf_table conf_top = TABLE("", top_rows, conf);
+const struct conf_table conf_node_table = TABLE("nodes", node_rows, conf_node);
+const struct conf_table conf_partition_table =
+    TABLE("partitions", partition_rows, conf_partition);
