@@ -18,7 +18,6 @@ void chan_init(struct chan *c, int fd)
 {
     memset(c, 0, sizeof(*c));
     c->fd = fd;
-    c->in_fd = -1;
     buf_init(&c->in);
     buf_init(&c->out);
     TAILQ_INIT(&c->out_fds);
@@ -32,13 +31,13 @@ void chan_fini(struct chan *c)
         close(f->fd);
         free(f);
     }
-    if (c->in_fd >= 0)
-        close(c->in_fd);
+    while (c->in_fds_count > 0)
+        close(c->in_fds[--c->in_fds_count].fd);
     if (c->fd >= 0)
         close(c->fd);
     buf_fini(&c->in);
     buf_fini(&c->out);
-    c->fd = c->in_fd = -1;
+    c->fd = -1;
 }
 
 static void buf_release(struct buf *b)
@@ -80,13 +79,13 @@ static int chan_take_control(struct chan *c, struct msghdr *msg, size_t n,
     if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
         cm->cmsg_len == CMSG_LEN(sizeof(fd)))
         memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
-    if (fd >= 0 && (c->in_fd >= 0 || (msg->msg_flags & MSG_CTRUNC))) {
+    if (fd >= 0 && (c->in_fds_count == 2 || (msg->msg_flags & MSG_CTRUNC))) {
         close(fd);
         return err_set(err, SL_EPROTO, "more descriptors than messages");
     }
     if (fd >= 0) {
-        c->in_fd = fd;
-        c->in_fd_at = c->in_start + c->in.len + n - 1;
+        c->in_fds[c->in_fds_count].fd = fd;
+        c->in_fds[c->in_fds_count++].at = c->in_start + c->in.len + n - 1;
     }
     return 0;
 }
@@ -160,13 +159,14 @@ int chan_next(struct chan *c, struct wire_msg *m, int *fd, struct err *err)
         }
         return 0;
     }
-    if (c->in_fd >= 0 && c->in_fd_at < at + used) {
-        if (c->in_fd_at != at) {
+    if (c->in_fds_count > 0 && c->in_fds[0].at < at + used) {
+        if (c->in_fds[0].at != at) {
             wire_msg_clear(m);
             return err_set(err, SL_EPROTO, "descriptor inside a message");
         }
-        *fd = c->in_fd;
-        c->in_fd = -1;
+        *fd = c->in_fds[0].fd;
+        c->in_fds[0] = c->in_fds[1];
+        c->in_fds_count--;
     }
     c->in_pos += used;
     return 1;

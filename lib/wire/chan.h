@@ -33,8 +33,13 @@ struct chan {
     struct buf in;
     size_t in_pos;     /* parsed up to here */
     uint64_t in_start; /* position in the input stream of in.data[0] */
-    int in_fd;         /* received, its frame not yet parsed; -1: none */
-    uint64_t in_fd_at;
+    /* Received with frames not yet parsed: that of the incomplete frame which the last
+     * read ended in, and that of the one which the next read ends in. */
+    struct {
+        int fd;
+        uint64_t at;
+    } in_fds[2];
+    unsigned in_fds_count;
 
     struct buf out;
     size_t out_pos;     /* written up to here */
