@@ -27,10 +27,16 @@ struct job_request {
     Sl__StepSpec step;  /* srun: the step (also inside an allocation) */
     /* options that act in the command itself */
     bool help, usage, version, test_only, parsable, wait, quiet, json, no_shell, immediate, pty;
-    bool wait_all_nodes;
+    bool wait_all_nodes, disable_status, quit_on_interrupt, preserve_env, use_min_nodes;
+    int bell;               /* salloc: -1 by itself, 0 never, 1 always */
+    int kill_command;       /* salloc -K: signal for the command, 0 none */
     int verbose;
-    int64_t immediate_usec;
-    const char *wrap, *export_env, *export_file, *mpi, *jobid, *get_user_env, *bcast;
+    int64_t immediate_usec; /* how long -I waits; 0: start at once or fail */
+    const char *wrap, *export_file, *mpi, *jobid;
+    const char *srun_prolog, *srun_epilog; /* run by srun itself; NULL: none */
+    /* srun --output/--error given as a task number: only that task is shown */
+    bool has_stdout_task, has_stderr_task;
+    uint32_t stdout_task, stderr_task;
     int argc;           /* what follows the options */
     char **argv;
 };
@@ -45,6 +51,10 @@ int job_request_env(struct job_request *r, char *const *env, struct err *err);
 int job_request_argv(struct job_request *r, int argc, char **argv, struct err *err);
 /* Cross-field rules, defaults, derived sizes; last step before sending. */
 int job_request_finish(struct job_request *r, usec_t now, struct err *err);
+/* Variables for the job from the caller's: --export and --export-file (text of
+ * NUL-separated pairs, may be NULL). The result is NULL-terminated, in the arena. */
+int job_request_export(struct job_request *r, char *const *env, const char *file, size_t file_n,
+                       char ***out, size_t *count, struct err *err);
 void job_print_help(enum job_command command, void *file);
 void job_print_usage(enum job_command command, void *file);
 
