@@ -159,8 +159,6 @@ static int rows_read(struct store *s, sqlite3_stmt *st, const struct table *t, s
 static int rows_get(struct store *s, enum statement slot, const struct table *t, uint32_t job_id,
                     const uint32_t *restart, struct rows *r, struct err *err)
 {
-    arena_reset(&r->arena);
-    r->count = 0;
     sqlite3_stmt *st = engine_statement(s, slot, err);
     if (!st)
         return SL_ESTORE;
@@ -248,7 +246,11 @@ static void where_states(const struct store_filter *f, struct buf *b)
 /* Conditions on a row of job beside the one that chose the index. */
 static void where_rest(const struct store_filter *f, struct buf *b)
 {
-    if (f->uids_count)
+    if (f->uids_count && f->users_count)
+        buf_puts(b, " AND (uid" IN_LIST(":uids") " OR user_name" IN_LIST(":users") ")");
+    else if (f->users_count)
+        buf_puts(b, " AND user_name" IN_LIST(":users"));
+    else if (f->uids_count)
         buf_puts(b, " AND uid" IN_LIST(":uids"));
     if (f->accounts_count)
         buf_puts(b, " AND account" IN_LIST(":accounts"));
@@ -314,6 +316,8 @@ static void ids_bind(const struct store_filter *f, sqlite3_stmt *st)
     bind_list(st, ":uids", &b);
     json_numbers(&b, f->states, f->states_count);
     bind_list(st, ":states", &b);
+    json_texts(&b, f->users, f->users_count);
+    bind_list(st, ":users", &b);
     json_texts(&b, f->accounts, f->accounts_count);
     bind_list(st, ":accounts", &b);
     json_texts(&b, f->partitions, f->partitions_count);
@@ -326,13 +330,8 @@ static void ids_bind(const struct store_filter *f, sqlite3_stmt *st)
     buf_fini(&b);
 }
 
-struct ids {
-    uint32_t *v;
-    size_t count, cap;
-};
-
-static int ids_read(struct store *s, const struct store_filter *f, struct ids *ids,
-                    struct err *err)
+int store_query_job_ids(struct store *s, const struct store_filter *f, uint32_t **ids,
+                        size_t *count, struct err *err)
 {
     struct buf sql;
     buf_init(&sql);
@@ -343,16 +342,29 @@ static int ids_read(struct store *s, const struct store_filter *f, struct ids *i
     if (rc != SQLITE_OK)
         return engine_fail(s, err, "prepare a query");
     ids_bind(f, st);
+    uint32_t *v = NULL;
+    size_t n = 0, cap = 0;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (ids->count == ids->cap) {
-            ids->cap = ids->cap ? 2 * ids->cap : 1024;
-            ids->v = xrealloc(ids->v, ids->cap * sizeof(*ids->v));
+        if (n == cap) {
+            cap = cap ? 2 * cap : 1024;
+            v = xrealloc(v, cap * sizeof(*v));
         }
-        ids->v[ids->count++] = (uint32_t)sqlite3_column_int64(st, 0);
+        v[n++] = (uint32_t)sqlite3_column_int64(st, 0);
     }
     int result = rc == SQLITE_DONE ? 0 : engine_fail(s, err, "query its jobs");
     sqlite3_finalize(st);
-    return result;
+    if (result) {
+        free(v);
+        return result;
+    }
+    *ids = v;
+    *count = n;
+    return 0;
+}
+
+void store_interrupt(struct store *s)
+{
+    sqlite3_interrupt(s->db);
 }
 
 /* ---- jobs ------------------------------------------------------------------------------ */
@@ -395,41 +407,54 @@ static struct store_job run_overlay(const struct store_job *job, const struct st
 
 /* 1: fn wants to stop. */
 static int earlier_runs(struct store *s, const struct store_filter *f,
-                        const struct store_job *job, struct rows *r, store_job_f fn, void *arg,
-                        struct err *err)
+                        const struct store_job *job, store_job_f fn, void *arg, struct err *err)
 {
-    int rc = rows_get(s, STATEMENT_GET_RUNS, &table_alloc, job->job_id, &job->restart, r, err);
-    for (size_t i = 0; i < r->count && !rc; i++) {
-        const struct store_alloc *run = r->row[i];
+    struct rows r = {0};
+    arena_init(&r.arena);
+    int rc = rows_get(s, STATEMENT_GET_RUNS, &table_alloc, job->job_id, &job->restart, &r, err);
+    for (size_t i = 0; i < r.count && !rc; i++) {
+        const struct store_alloc *run = r.row[i];
         if (!run_matches(f, run))
             continue;
         struct store_job row = run_overlay(job, run);
         if (fn(&row, arg))
-            return 1;
+            rc = 1;
     }
+    rows_fini(&r);
     return rc;
+}
+
+/* 1: fn wants to stop. */
+static int one_job(struct store *s, const struct store_filter *f, uint32_t job_id,
+                   store_job_f fn, void *arg, struct err *err)
+{
+    struct rows r = {0};
+    arena_init(&r.arena);
+    int rc = rows_get(s, STATEMENT_GET_JOB, &table_job, job_id, NULL, &r, err);
+    const struct store_job *job = !rc && r.count ? r.row[0] : NULL;
+    if (job && f->duplicates && job->restart)
+        rc = earlier_runs(s, f, job, fn, arg, err);
+    if (job && !rc && fn(job, arg))
+        rc = 1;
+    rows_fini(&r);
+    return rc;
+}
+
+int store_query_job(struct store *s, const struct store_filter *f, uint32_t job_id,
+                    store_job_f fn, void *arg, struct err *err)
+{
+    int rc = one_job(s, f, job_id, fn, arg, err);
+    return rc < 0 ? rc : 0;
 }
 
 int store_query_jobs(struct store *s, const struct store_filter *f, store_job_f fn, void *arg,
                      struct err *err)
 {
-    struct ids ids = {0};
-    struct rows jobs = {0}, runs = {0};
-    arena_init(&jobs.arena);
-    arena_init(&runs.arena);
-    int rc = ids_read(s, f, &ids, err);
-    for (size_t i = 0; i < ids.count && !rc; i++) {
-        rc = rows_get(s, STATEMENT_GET_JOB, &table_job, ids.v[i], NULL, &jobs, err);
-        if (rc || !jobs.count) /* removed since */
-            continue;
-        const struct store_job *job = jobs.row[0];
-        if (f->duplicates && job->restart)
-            rc = earlier_runs(s, f, job, &runs, fn, arg, err);
-        if (!rc && fn(job, arg))
-            rc = 1;
-    }
-    rows_fini(&runs);
-    rows_fini(&jobs);
-    free(ids.v);
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    int rc = store_query_job_ids(s, f, &ids, &count, err);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = one_job(s, f, ids[i], fn, arg, err);
+    free(ids);
     return rc < 0 ? rc : 0;
 }

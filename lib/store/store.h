@@ -106,7 +106,8 @@ int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p
 
 struct store_filter { /* sacct(1); 0/NULL: any */
     const uint32_t *job_ids; size_t job_ids_count;
-    const uint32_t *uids; size_t uids_count;
+    const uint32_t *uids; size_t uids_count; /* any of these or of users */
+    const char *const *users; size_t users_count; /* names as recorded: users that are no more */
     const char *const *accounts; size_t accounts_count;
     const char *const *partitions; size_t partitions_count;
     const char *const *names; size_t names_count;
@@ -128,7 +129,14 @@ typedef int (*store_job_f)(const struct store_job *row, void *arg);
 typedef int (*store_step_f)(const struct store_step *row, void *arg);
 typedef int (*store_alloc_f)(const struct store_alloc *row, void *arg);
 int store_query_jobs(struct store *s, const struct store_filter *f, store_job_f fn, void *arg, struct err *err);
+/* The two halves of it, for callers that go on later: the ids that match (*ids is freed by the
+ * caller), and the rows of one of them (none when it was removed since). */
+int store_query_job_ids(struct store *s, const struct store_filter *f, uint32_t **ids, size_t *count, struct err *err);
+int store_query_job(struct store *s, const struct store_filter *f, uint32_t job_id, store_job_f fn, void *arg, struct err *err);
 int store_query_steps(struct store *s, uint32_t job_id, uint32_t restart, store_step_f fn, void *arg, struct err *err);
 int store_query_allocs(struct store *s, uint32_t job_id, store_alloc_f fn, void *arg, struct err *err);
+
+/* From any thread while s is open: the query under way there fails soon. */
+void store_interrupt(struct store *s);
 
 #endif
