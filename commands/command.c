@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command.h"
+
+#include "config.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STDOUT_BYTES (256u << 10)
+
+void command_version(void)
+{
+    puts(PACKAGE_NAME " " PACKAGE_VERSION);
+}
+
+int command_exit_error(void)
+{
+    const char *text = getenv("SLURM_EXIT_ERROR");
+    int code = text != NULL ? atoi(text) : 1;
+    return code > 0 && code < 256 ? code : 1;
+}
+
+int command_fail(const char *program, const struct err *err)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: error: %s\n", program, err->text);
+    return command_exit_error();
+}
+
+int command_usage_fail(const char *program, const struct err *err)
+{
+    command_fail(program, err);
+    fprintf(stderr, "Try \"%s --help\" for more information\n", program);
+    return command_exit_error();
+}
+
+void command_say(const char *program, const char *fmt, ...)
+{
+    va_list ap;
+    struct buf b; /* one write, so that lines of two writers do not mix */
+    char *text = NULL;
+
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    buf_init(&b);
+    buf_printf(&b, "%s: %s\n", program, text);
+    fwrite(b.data, 1, b.len, stderr);
+    buf_fini(&b);
+    free(text);
+}
+
+void command_error(const char *program, const char *fmt, ...)
+{
+    va_list ap;
+    char *text = NULL;
+
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n >= 0)
+        command_say(program, "error: %s", text);
+    free(text);
+}
+
+/* ---- options ------------------------------------------------------------------------ */
+
+static bool takes_value(const struct command_option *o)
+{
+    return o->metavar != NULL;
+}
+
+static bool value_optional(const struct command_option *o)
+{
+    return o->metavar != NULL && o->metavar[0] == '[';
+}
+
+static void option_store(const struct command_option *o, const char *value)
+{
+    if (o->value != NULL && value != NULL)
+        *o->value = value;
+    if (o->flag != NULL)
+        *o->flag = true;
+}
+
+static const struct command_option *find_name(const struct command_option *table,
+                                              const char *name, size_t n, struct err *err)
+{
+    const struct command_option *found = NULL;
+    bool several = false;
+    for (const struct command_option *o = table; o->name != NULL; o++) {
+        if (strncmp(o->name, name, n) != 0)
+            continue;
+        if (o->name[n] == '\0')
+            return o;
+        several = several || found != NULL;
+        found = o;
+    }
+    if (found != NULL && !several)
+        return found;
+    err_set(err, SL_EINVAL_FIELD, several ? "option '--%.*s' is ambiguous"
+                                          : "unrecognized option '--%.*s'", (int)n, name);
+    return NULL;
+}
+
+static int long_option(const struct command_option *table, int argc, char **argv, int *at,
+                       const char *word, struct err *err)
+{
+    size_t n = strcspn(word, "=");
+    const char *value = word[n] == '=' ? word + n + 1 : NULL;
+    const struct command_option *o = find_name(table, word, n, err);
+
+    if (o == NULL)
+        return err->code;
+    if (!takes_value(o) && value != NULL)
+        return err_set(err, SL_EINVAL_FIELD, "option '--%s' doesn't allow an argument", o->name);
+    if (takes_value(o) && !value_optional(o) && value == NULL) {
+        if (*at >= argc)
+            return err_set(err, SL_EINVAL_FIELD, "option '--%s' requires an argument", o->name);
+        value = argv[(*at)++];
+    }
+    option_store(o, value);
+    return 0;
+}
+
+static int letters(const struct command_option *table, int argc, char **argv, int *at,
+                   const char *word, struct err *err)
+{
+    for (const char *p = word; *p != '\0'; p++) {
+        const struct command_option *o = table;
+        while (o->name != NULL && o->letter != *p)
+            o++;
+        if (o->name == NULL)
+            return err_set(err, SL_EINVAL_FIELD, "invalid option -- '%c'", *p);
+        if (!takes_value(o)) {
+            option_store(o, NULL);
+            continue;
+        }
+        const char *value = p[1] != '\0' ? p + 1 : NULL;
+        if (value == NULL && !value_optional(o)) {
+            if (*at >= argc)
+                return err_set(err, SL_EINVAL_FIELD, "option requires an argument -- '%c'", *p);
+            value = argv[(*at)++];
+        }
+        option_store(o, value);
+        return 0;
+    }
+    return 0;
+}
+
+int command_options(const struct command_option *table, int argc, char **argv, int *rest,
+                    struct err *err)
+{
+    for (const struct command_option *o = table; o->name != NULL; o++) {
+        const char *value = o->env != NULL ? getenv(o->env) : NULL;
+        if (value != NULL && (takes_value(o) || strcmp(value, "0") != 0))
+            option_store(o, value);
+    }
+    int at = 1;
+    while (at < argc) {
+        const char *word = argv[at];
+        int rc;
+        if (word[0] != '-' || word[1] == '\0')
+            break;
+        at++;
+        if (strcmp(word, "--") == 0)
+            break;
+        rc = word[1] == '-' ? long_option(table, argc, argv, &at, word + 2, err)
+                            : letters(table, argc, argv, &at, word + 1, err);
+        if (rc != 0)
+            return rc;
+    }
+    *rest = at;
+    return 0;
+}
+
+void command_help(const char *name, const char *rest, const struct command_option *table)
+{
+    printf("Usage: %s %s\n", name, rest);
+    for (const struct command_option *o = table; o->name != NULL; o++) {
+        char head[96];
+        const char *meta = o->metavar;
+        int n = o->letter != '\0' ? snprintf(head, sizeof(head), "  -%c, --%s", o->letter, o->name)
+                                  : snprintf(head, sizeof(head), "      --%s", o->name);
+        if (meta != NULL && n > 0)
+            snprintf(head + n, sizeof(head) - (size_t)n, meta[0] == '[' ? "[=%s]" : "=%s",
+                     meta + (meta[0] == '['));
+        printf("%-30s %s\n", head, o->help);
+    }
+}
+
+void command_usage(const char *name, const char *rest, const struct command_option *table)
+{
+    int at = printf("Usage: %s", name);
+    for (const struct command_option *o = table; o->name != NULL; o++) {
+        const char *meta = o->metavar != NULL ? o->metavar + (o->metavar[0] == '[') : NULL;
+        if (at > 64) {
+            printf("\n       ");
+            at = 7;
+        }
+        if (o->letter != '\0')
+            at += printf(" [-%c%s%s]", o->letter, meta != NULL ? " " : "", meta != NULL ? meta : "");
+        else
+            at += printf(" [--%s%s%s]", o->name, meta != NULL ? "=" : "", meta != NULL ? meta : "");
+    }
+    const char *operands = strchr(rest, ' ');
+    printf("%s\n", operands != NULL ? operands : "");
+}
+
+/* ---- queries ----------------------------------------------------------------------------- */
+
+Sl__QueryRequest *command_query(struct arena *a, const char *what)
+{
+    Sl__QueryRequest *q = arena_alloc(a, sizeof(*q));
+    sl__query_request__init(q);
+    q->what = arena_strdup(a, what);
+    return q;
+}
+
+void command_filter(struct arena *a, Sl__QueryRequest *q, const char *key, const char *value)
+{
+    if (value == NULL || *value == '\0')
+        return;
+    Sl__KeyValue **all = arena_alloc(a, (q->n_filters + 1) * sizeof(*all));
+    Sl__KeyValue *kv = arena_alloc(a, sizeof(*kv));
+    sl__key_value__init(kv);
+    kv->key = arena_strdup(a, key);
+    kv->value = arena_strdup(a, value);
+    if (q->n_filters != 0)
+        memcpy(all, q->filters, q->n_filters * sizeof(*all));
+    all[q->n_filters++] = kv;
+    q->filters = all;
+}
+
+size_t command_field(struct arena *a, Sl__QueryRequest *q, unsigned field_id)
+{
+    for (size_t i = 0; i < q->n_fields; i++)
+        if (q->fields[i] == field_id)
+            return i;
+    uint32_t *all = arena_alloc(a, (q->n_fields + 1) * sizeof(*all));
+    if (q->n_fields != 0)
+        memcpy(all, q->fields, q->n_fields * sizeof(*all));
+    all[q->n_fields] = field_id;
+    q->fields = all;
+    return q->n_fields++;
+}
+
+int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
+{
+    for (size_t i = 0; i < ack->n_errors; i++)
+        command_error(program, "%s %s: %s", verb, ack->errors[i]->what, ack->errors[i]->text);
+    if (ack->n_errors == 0 && ack->code != 0)
+        command_error(program, "%s: %s", verb,
+                      ack->text[0] != '\0' ? ack->text : err_name(ack->code));
+    return ack->n_errors != 0 || ack->code != 0 ? command_exit_error() : 0;
+}
+
+void command_stdout_buffer(void)
+{
+    static char space[STDOUT_BYTES];
+    setvbuf(stdout, space, _IOFBF, sizeof(space));
+}
