@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * print: rows of cells as Slurm's columns, and as JSON.
+ */
+#ifndef SL_COMMANDS_PRINT_H
+#define SL_COMMANDS_PRINT_H
+
+#include "base/buf.h"
+#include "job/field.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Appends text as one column: cut at the width, padded left or right; width 0 as is. */
+void print_column(struct buf *line, const struct field_column *c, const char *text);
+/* The header line of a format. */
+void print_header(const struct field_format *f, FILE *out);
+/* One line; cells in the order of the columns, canonical form (job/field.h). */
+void print_row(const struct field_format *f, const char *const *cells, struct buf *scratch,
+               FILE *out);
+
+/* {"meta": {...}, "errors": [], "<name>": [ row, row, ... ]}, row by row. */
+struct print_json {
+    FILE *out;
+    const char *name;
+    bool first;
+};
+void print_json_begin(struct print_json *j, const char *command, const char *name, FILE *out);
+void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,
+                    char *const *cells);
+void print_json_end(struct print_json *j);
+
+#endif

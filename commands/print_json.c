@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "print.h"
+
+#include "config.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+void print_json_begin(struct print_json *j, const char *command, const char *name, FILE *out)
+{
+    *j = (struct print_json){.out = out, .name = name, .first = true};
+    fprintf(out,
+            "{\"meta\": {\"plugin\": {\"type\": \"%s\", \"name\": \"%s\"}, "
+            "\"version\": \"%s %s\"}, \"errors\": [], \"%s\": [",
+            "command", command, PACKAGE_NAME, PACKAGE_VERSION, name);
+}
+
+static json_t *list_value(const char *cell)
+{
+    json_t *a = json_array();
+    for (const char *p = cell; *p != '\0';) {
+        size_t n = strcspn(p, ",");
+        json_array_append_new(a, json_stringn_nocheck(p, n));
+        p += n + (p[n] == ',');
+    }
+    return a;
+}
+
+/* Names and paths may hold any bytes; what is not UTF-8 is shown as '?'. */
+static json_t *text_value(const char *cell)
+{
+    json_t *v = json_string(cell);
+    if (v != NULL)
+        return v;
+    char *copy = strdup(cell);
+    for (char *p = copy; p != NULL && *p != '\0'; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    v = json_string(copy);
+    free(copy);
+    return v;
+}
+
+static json_t *number_value(const char *cell)
+{
+    char *end;
+    long long n = strtoll(cell, &end, 10);
+    if (end == cell || *end != '\0')
+        return *cell == '\0' || strcmp(cell, "inf") == 0 ? json_null() : text_value(cell);
+    return json_integer(n);
+}
+
+static json_t *exit_value(const char *cell)
+{
+    char *end;
+    long code = strtol(cell, &end, 10);
+    long sig = *end == ':' ? strtol(end + 1, NULL, 10) : 0;
+    return json_pack("{s:i,s:i}", "return_code", (int)code, "signal", (int)sig);
+}
+
+static json_t *value(const struct field *f, const char *cell)
+{
+    switch (f->kind) {
+    case FIELD_NUM:
+    case FIELD_TIME:
+    case FIELD_SPAN:
+    case FIELD_MIB:
+        return number_value(cell);
+    case FIELD_BOOL:
+        return json_boolean(cell[0] == '1');
+    case FIELD_EXIT:
+        return exit_value(cell);
+    case FIELD_LIST:
+        return list_value(cell);
+    default:
+        return text_value(cell);
+    }
+}
+
+void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,
+                    char *const *cells)
+{
+    json_t *row = json_object();
+    for (size_t i = 0; i < count; i++)
+        json_object_set_new(row, fields[i]->json, value(fields[i], cells[i]));
+    fputs(j->first ? "\n  " : ",\n  ", j->out);
+    j->first = false;
+    json_dumpf(row, j->out, JSON_COMPACT);
+    json_decref(row);
+}
+
+void print_json_end(struct print_json *j)
+{
+    fprintf(j->out, "%s]}\n", j->first ? "" : "\n");
+}

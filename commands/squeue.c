@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * squeue: jobs and steps of the controller.
+ */
+#include "command.h"
+#include "print.h"
+#include "rows.h"
+
+#include "job/state.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char program[] = "squeue";
+
+/* Default formats as squeue(1) documents them. */
+static const char format_default[] = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
+static const char format_long[] = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R";
+static const char format_start[] = "%.18i %.9P %.8j %.8u %.2t  %.19S %.6D %20Y %R";
+static const char format_steps[] = "%.15i %.8j %.9P %.8u %.9M %N";
+/* Not finished, or finished and still cleaning up. */
+static const char states_default[] = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING,RESIZING,"
+                                     "STOPPED,SIGNALING,STAGE_OUT,REQUEUE_HOLD,SPECIAL_EXIT";
+
+static struct {
+    const char *account, *format, *format2, *iterate, *jobs, *name, *nodelist, *partition, *qos,
+        *reservation, *sort, *states, *steps, *user;
+    bool all, array, hide, json, longform, me, noheader, start, steps_set, help, usage, version,
+        verbose, noconvert;
+} opt;
+
+static const struct command_option options[] = {
+    {"Format", 'O', "format", "columns by name: Name[:[.]width],...", &opt.format2, NULL,
+     "SQUEUE_FORMAT2"},
+    {"account", 'A', "names", "only jobs of these accounts", &opt.account, NULL, "SQUEUE_ACCOUNT"},
+    {"all", 'a', NULL, "jobs of hidden partitions too", NULL, &opt.all, "SQUEUE_ALL"},
+    {"array", 'r', NULL, "one line for each task of an array", NULL, &opt.array, "SQUEUE_ARRAY"},
+    {"format", 'o', "format", "columns by letter: \"%.18i %.9P\"", &opt.format, NULL,
+     "SQUEUE_FORMAT"},
+    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
+    {"hide", 0, NULL, "no jobs of hidden partitions", NULL, &opt.hide, NULL},
+    {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
+    {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
+    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
+    {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
+    {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
+    {"name", 'n', "names", "only jobs of these names", &opt.name, NULL, "SQUEUE_NAMES"},
+    {"noconvert", 0, NULL, "accepted: units are never converted", NULL, &opt.noconvert, NULL},
+    {"nodelist", 'w', "nodes", "only jobs on these nodes", &opt.nodelist, NULL, NULL},
+    {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
+    {"partition", 'p', "names", "only jobs in these partitions", &opt.partition, NULL,
+     "SQUEUE_PARTITION"},
+    {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, "SQUEUE_QOS"},
+    {"reservation", 'R', "name", "only jobs in this reservation", &opt.reservation, NULL, NULL},
+    {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
+     "SQUEUE_SORT"},
+    {"start", 0, NULL, "when pending jobs are expected to start", NULL, &opt.start, NULL},
+    {"states", 't', "states", "only jobs in these states; all", &opt.states, NULL,
+     "SQUEUE_STATES"},
+    {"steps", 's', "[ids", "steps instead of jobs", &opt.steps, &opt.steps_set, NULL},
+    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
+    {"user", 'u', "names", "only jobs of these users", &opt.user, NULL, "SQUEUE_USERS"},
+    {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
+    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
+    {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+};
+
+static enum field_what what(void)
+{
+    return opt.steps_set ? FIELD_OF_STEP : FIELD_OF_JOB;
+}
+
+static void filters(struct arena *a, Sl__QueryRequest *q)
+{
+    command_filter(a, q, "account", opt.account);
+    command_filter(a, q, "job", opt.steps_set ? opt.steps : opt.jobs);
+    command_filter(a, q, "name", opt.name);
+    command_filter(a, q, "nodes", opt.nodelist);
+    command_filter(a, q, "partition", opt.partition);
+    command_filter(a, q, "qos", opt.qos);
+    command_filter(a, q, "reservation", opt.reservation);
+    command_filter(a, q, "user", opt.me ? arena_printf(a, "%u", geteuid()) : opt.user);
+    if (opt.steps_set)
+        return;
+    const char *states = opt.states != NULL ? opt.states
+                         : opt.start        ? "PENDING"
+                         : opt.jobs != NULL ? NULL
+                                            : states_default;
+    command_filter(a, q, "state", states);
+}
+
+static int format_parse(struct field_format *f, struct err *err)
+{
+    if (opt.format2 != NULL)
+        return field_format_names(what(), opt.format2, f, err);
+    const char *letters = opt.format    ? opt.format
+                          : opt.start     ? format_start
+                          : opt.steps_set ? format_steps
+                          : opt.longform  ? format_long
+                                          : format_default;
+    return field_format_letters(what(), letters, f, err);
+}
+
+/* ---- arrays, one line a task ------------------------------------------------------- */
+
+/* squeue -r: "12_[3-5%2]" becomes 12_3, 12_4, 12_5. */
+static void row_expand(struct rows *r, const struct row *row, size_t id_column, long task_column)
+{
+    const char *id = row->cells[id_column], *open = strchr(id, '[');
+    struct arena a;
+    uint32_t *tasks, throttle;
+    size_t count;
+
+    arena_init(&a);
+    char *list = arena_strdup(&a, open + 1);
+    list[strcspn(list, "]")] = '\0';
+    if (array_parse(list, 0, &a, &tasks, &count, &throttle, NULL) == 0) {
+        char **cells = arena_alloc(&a, r->columns * sizeof(*cells));
+        for (size_t i = 0; i < count; i++) {
+            char id_text[48], task_text[16];
+            memcpy(cells, row->cells, r->columns * sizeof(*cells));
+            snprintf(id_text, sizeof(id_text), "%.*s%u", (int)(open - id), id, tasks[i]);
+            snprintf(task_text, sizeof(task_text), "%u", tasks[i]);
+            cells[id_column] = id_text;
+            if (task_column >= 0)
+                cells[task_column] = task_text;
+            rows_add(r, cells);
+        }
+    }
+    arena_fini(&a);
+}
+
+static void arrays_expand(struct rows *r)
+{
+    long id = -1, task = -1;
+    size_t n = r->count, kept = 0;
+    for (size_t i = 0; i < r->columns; i++) {
+        if (r->fields[i]->id == FIELD_JOB_ARRAY_ID)
+            id = (long)i;
+        if (r->fields[i]->id == FIELD_JOB_ARRAY_TASK_ID)
+            task = (long)i;
+    }
+    for (size_t i = 0; id >= 0 && i < n; i++)
+        if (strchr(r->v[i].cells[id], '[') != NULL) {
+            struct row row = r->v[i]; /* rows_add may move the rows */
+            row_expand(r, &row, (size_t)id, task);
+            r->v[i].cells = NULL;
+        }
+    for (size_t i = 0; i < r->count; i++)
+        if (r->v[i].cells != NULL)
+            r->v[kept++] = r->v[i];
+    r->count = kept;
+}
+
+/* ---- output --------------------------------------------------------------------------- */
+
+static void date_print(void)
+{
+    char text[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    if (localtime_r(&now, &tm) != NULL && strftime(text, sizeof(text), "%a %b %d %T %Y", &tm) != 0)
+        puts(text);
+}
+
+static void rows_print(const struct rows *r, const struct field_format *f, const size_t *columns)
+{
+    struct buf scratch;
+    const char **cells = xcalloc(f->count, sizeof(*cells));
+    buf_init(&scratch);
+    if (opt.longform || opt.iterate != NULL)
+        date_print();
+    if (!opt.noheader)
+        print_header(f, stdout);
+    for (size_t i = 0; i < r->count; i++) {
+        for (size_t k = 0; k < f->count; k++)
+            cells[k] = r->v[i].cells[columns[k]];
+        print_row(f, cells, &scratch, stdout);
+    }
+    fflush(stdout);
+    buf_fini(&scratch);
+    free(cells);
+}
+
+static int show_table(struct client *c, struct err *err)
+{
+    struct arena a;
+    struct rows r;
+    struct field_format f;
+    const char *sort = opt.sort != NULL ? opt.sort
+                       : opt.steps_set  ? "P,i"
+                       : opt.start      ? "S"
+                                        : "P,t,-Q";
+    int rc = format_parse(&f, err);
+    if (rc != 0)
+        return rc;
+    arena_init(&a);
+    rows_init(&r);
+    Sl__QueryRequest *q = command_query(&a, opt.steps_set ? "step" : "job");
+    size_t *columns = arena_alloc(&a, f.count * sizeof(*columns));
+    for (size_t i = 0; i < f.count; i++)
+        columns[i] = command_field(&a, q, f.columns[i].field->id);
+    filters(&a, q);
+    q->all = opt.all;
+    if (opt.array && !opt.steps_set)
+        command_field(&a, q, FIELD_JOB_ARRAY_ID);
+    rc = rows_sort_keys(&r, what(), sort, q, &a, err);
+    long again = opt.iterate != NULL ? strtol(opt.iterate, NULL, 10) : 0;
+    while (rc == 0) {
+        rows_clear(&r);
+        rc = rows_query(&r, c, q, err);
+        if (rc != 0)
+            break;
+        if (opt.array && !opt.steps_set)
+            arrays_expand(&r);
+        rows_sort(&r);
+        rows_print(&r, &f, columns);
+        if (again <= 0)
+            break;
+        putchar('\n');
+        sleep((unsigned)again);
+    }
+    rows_fini(&r);
+    field_format_fini(&f);
+    arena_fini(&a);
+    return rc;
+}
+
+struct json_arg {
+    struct print_json json;
+    const struct field **fields;
+};
+
+static int json_row(char *const *cells, size_t count, void *arg)
+{
+    struct json_arg *j = arg;
+    print_json_row(&j->json, j->fields, count, cells);
+    return 0;
+}
+
+static int show_json(struct client *c, struct err *err)
+{
+    struct arena a;
+    struct json_arg j;
+    size_t n;
+    const struct field *t = field_table(&n);
+
+    arena_init(&a);
+    Sl__QueryRequest *q = command_query(&a, opt.steps_set ? "step" : "job");
+    j.fields = arena_alloc(&a, n * sizeof(*j.fields));
+    for (size_t i = 0; i < n; i++)
+        if (t[i].what == what())
+            j.fields[command_field(&a, q, t[i].id)] = &t[i];
+    filters(&a, q);
+    q->all = opt.all;
+    print_json_begin(&j.json, program, opt.steps_set ? "steps" : "jobs", stdout);
+    int rc = client_query(c, q, json_row, &j, err);
+    if (rc == 0)
+        print_json_end(&j.json);
+    arena_fini(&a);
+    return rc;
+}
+
+static int options_check(struct err *err)
+{
+    char *end;
+    if (opt.hide)
+        opt.all = false;
+    if (opt.iterate != NULL && (strtol(opt.iterate, &end, 10) <= 0 || *end != '\0'))
+        return err_set(err, SL_EINVAL_FIELD, "--iterate=%s: not a number of seconds", opt.iterate);
+    for (const char *p = opt.states; p != NULL && *p != '\0';) {
+        char word[32];
+        enum job_state s;
+        uint32_t flags;
+        size_t n = strcspn(p, ",");
+        snprintf(word, sizeof(word), "%.*s", (int)n, p);
+        if (strcasecmp(word, "all") != 0 && !job_state_parse(word, &s, &flags))
+            return err_set(err, SL_EINVAL_FIELD, "Invalid job state specified: %s", word);
+        p += n + (p[n] == ',');
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    struct client c;
+    int at = 1;
+
+    if (command_options(options, argc, argv, &at, &err) != 0)
+        return command_usage_fail(program, &err);
+    if (opt.help || opt.usage) {
+        (opt.help ? command_help : command_usage)(program, "[OPTIONS]", options);
+        return 0;
+    }
+    if (opt.version) {
+        command_version();
+        return 0;
+    }
+    if (at < argc) {
+        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
+        return command_usage_fail(program, &err);
+    }
+    if (options_check(&err) != 0 || client_init(&c, program, &err) != 0)
+        return command_fail(program, &err);
+    command_stdout_buffer();
+    int rc = opt.json ? show_json(&c, &err) : show_table(&c, &err);
+    rc = rc != 0 ? command_fail(program, &err) : 0;
+    client_fini(&c);
+    return rc;
+}
