@@ -63,7 +63,7 @@ ReturnToService=2
 MpiDefault=none
 MaxJobCount=300000
 MinJobAge=2
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,defer_batch,max_rpc_cnt=150,bf_interval=5
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
 NodeName=n[1-{n}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs={cpus} RealMemory=4096
 PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE
 """.format(host=host, dir=self.dir, port=free_port(), n=self.count, first=first,
