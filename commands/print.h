@@ -21,8 +21,9 @@ void print_row(const struct field_format *f, const char *const *cells, struct bu
 /* {"meta": {...}, "errors": [], "<name>": [ row, row, ... ]}, row by row. */
 struct print_json {
     FILE *out;
-    const char *name;
-    bool first;
+    const char *command, *name;
+    size_t rows;
+    bool begun; /* by the first row or the end: an error before it prints no JSON */
 };
 void print_json_begin(struct print_json *j, const char *command, const char *name, FILE *out);
 void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,

@@ -8,11 +8,17 @@
 
 void print_json_begin(struct print_json *j, const char *command, const char *name, FILE *out)
 {
-    *j = (struct print_json){.out = out, .name = name, .first = true};
-    fprintf(out,
-            "{\"meta\": {\"plugin\": {\"type\": \"%s\", \"name\": \"%s\"}, "
-            "\"version\": \"%s %s\"}, \"errors\": [], \"%s\": [",
-            "command", command, PACKAGE_NAME, PACKAGE_VERSION, name);
+    *j = (struct print_json){.out = out, .command = command, .name = name};
+}
+
+static void head(struct print_json *j)
+{
+    if (!j->begun)
+        fprintf(j->out,
+                "{\"meta\": {\"plugin\": {\"type\": \"command\", \"name\": \"%s\"}, "
+                "\"version\": \"%s %s\"}, \"errors\": [], \"%s\": [",
+                j->command, PACKAGE_NAME, PACKAGE_VERSION, j->name);
+    j->begun = true;
 }
 
 static json_t *list_value(const char *cell)
@@ -83,13 +89,14 @@ void print_json_row(struct print_json *j, const struct field *const *fields, siz
     json_t *row = json_object();
     for (size_t i = 0; i < count; i++)
         json_object_set_new(row, fields[i]->json, value(fields[i], cells[i]));
-    fputs(j->first ? "\n  " : ",\n  ", j->out);
-    j->first = false;
+    head(j);
+    fputs(j->rows++ == 0 ? "\n  " : ",\n  ", j->out);
     json_dumpf(row, j->out, JSON_COMPACT);
     json_decref(row);
 }
 
 void print_json_end(struct print_json *j)
 {
-    fprintf(j->out, "%s]}\n", j->first ? "" : "\n");
+    head(j);
+    fprintf(j->out, "%s]}\n", j->rows == 0 ? "" : "\n");
 }

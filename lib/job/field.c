@@ -39,12 +39,18 @@ const struct field *field_by_id(unsigned id)
     return &table[rows_by_id[id] - 1];
 }
 
+/* A line of sinfo speaks of nodes in a partition: it has the fields of both. */
+static const enum field_what sinfo_falls_to[] = {FIELD_OF_NODE, FIELD_OF_PARTITION};
+
 const struct field *field_by_name(enum field_what what, const char *name)
 {
     for (size_t i = 0; i < COUNT(table); i++)
         if (table[i].what == what && strcasecmp(table[i].name, name) == 0)
             return &table[i];
-    return NULL;
+    const struct field *f = NULL;
+    for (size_t i = 0; what == FIELD_OF_SINFO && f == NULL && i < COUNT(sinfo_falls_to); i++)
+        f = field_by_name(sinfo_falls_to[i], name);
+    return f;
 }
 
 const struct field *field_by_letter(enum field_what what, char letter)
@@ -52,7 +58,10 @@ const struct field *field_by_letter(enum field_what what, char letter)
     for (size_t i = 0; letter != '\0' && i < COUNT(table); i++)
         if (table[i].what == what && table[i].letter == letter)
             return &table[i];
-    return NULL;
+    const struct field *f = NULL;
+    for (size_t i = 0; what == FIELD_OF_SINFO && f == NULL && i < COUNT(sinfo_falls_to); i++)
+        f = field_by_letter(sinfo_falls_to[i], letter);
+    return f;
 }
 
 const struct field *field_table(size_t *count)
@@ -102,13 +111,15 @@ static int text_copy(char *to, size_t size, const char *p, size_t n, struct err 
     return 0;
 }
 
-/* One "%[.][size]letter" at *p, which stands behind the '%'. */
+/* One "%[#][.][size]letter" at *p, which stands behind the '%'. */
 static int letter_parse(enum field_what what, const char **p, struct field_format *out,
                         struct err *err)
 {
-    bool right = false;
+    bool right = false, widest = **p == '#';
     int width = 0;
 
+    if (widest)
+        (*p)++;
     if (**p == '.') {
         right = true;
         (*p)++;
@@ -116,6 +127,8 @@ static int letter_parse(enum field_what what, const char **p, struct field_forma
     int rc = width_parse(p, &width, err);
     if (rc != 0)
         return rc;
+    if (widest)
+        width = FIELD_WIDTH_WIDEST;
     const struct field *field = field_by_letter(what, **p);
     if (field == NULL)
         return **p == '\0'

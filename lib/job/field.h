@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum field_what { FIELD_OF_NONE, FIELD_OF_JOB, FIELD_OF_STEP, FIELD_OF_NODE, FIELD_OF_PARTITION, FIELD_OF_ACCT, FIELD_OF_COUNT };
+enum field_what { FIELD_OF_NONE, FIELD_OF_JOB, FIELD_OF_STEP, FIELD_OF_NODE, FIELD_OF_PARTITION, FIELD_OF_ACCT,
+                  FIELD_OF_SINFO /* sinfo computes them; also finds node and partition fields */, FIELD_OF_COUNT };
 enum field_kind { FIELD_TEXT, FIELD_NUM, FIELD_TIME, FIELD_SPAN, FIELD_MIB, FIELD_BOOL, FIELD_EXIT /* "code:signal" */, FIELD_LIST /* comma list */ };
 
 /* F(symbol, number, what, kind, name, letter or 0, header, width, json key)
@@ -44,8 +45,10 @@ const struct field *field_by_name(enum field_what what, const char *name);
 const struct field *field_by_letter(enum field_what what, char letter);
 const struct field *field_table(size_t *count);
 
+/* "%#P" of sinfo: as wide as the widest cell; the printer finds out. */
+#define FIELD_WIDTH_WIDEST -1
 /* A format as the user wrote it: "%.18i %.9P" or "JobID:10,State" (-O widths). */
-struct field_column { const struct field *field; int width; /* 0: as needed */ bool right; char prefix[64]; char suffix[64]; };
+struct field_column { const struct field *field; int width; /* 0: as needed; FIELD_WIDTH_WIDEST */ bool right; char prefix[64]; char suffix[64]; };
 struct field_format { struct field_column *columns; size_t count; };
 int field_format_letters(enum field_what what, const char *text, struct field_format *out, struct err *err);
 int field_format_names(enum field_what what, const char *text, struct field_format *out, struct err *err);
