@@ -55,6 +55,8 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     int wal_pages;                            /* in the write-ahead log after the last commit */
     int checkpoint_at;                        /* wal_pages that cause the next checkpoint */
+    bool (*stop)(void *arg);                  /* store_set_stop */
+    void *stop_arg;
     unsigned char digests[DIGESTS_RECENT][32]; /* direct mapped by the first bytes */
 };
 

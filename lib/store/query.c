@@ -362,9 +362,19 @@ int store_query_job_ids(struct store *s, const struct store_filter *f, uint32_t 
     return 0;
 }
 
-void store_interrupt(struct store *s)
+#define STOP_ASKED_EVERY 10000 /* steps of SQLite's machine: well under a millisecond */
+
+static int stop_ask(void *arg)
 {
-    sqlite3_interrupt(s->db);
+    struct store *s = arg;
+    return s->stop(s->stop_arg);
+}
+
+void store_set_stop(struct store *s, bool (*stop)(void *arg), void *arg)
+{
+    s->stop = stop;
+    s->stop_arg = arg;
+    sqlite3_progress_handler(s->db, STOP_ASKED_EVERY, stop ? stop_ask : NULL, s);
 }
 
 /* ---- jobs ------------------------------------------------------------------------------ */

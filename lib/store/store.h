@@ -136,7 +136,8 @@ int store_query_job(struct store *s, const struct store_filter *f, uint32_t job_
 int store_query_steps(struct store *s, uint32_t job_id, uint32_t restart, store_step_f fn, void *arg, struct err *err);
 int store_query_allocs(struct store *s, uint32_t job_id, store_alloc_f fn, void *arg, struct err *err);
 
-/* From any thread while s is open: the query under way there fails soon. */
-void store_interrupt(struct store *s);
+/* stop(arg) is asked now and then while a statement of s works; true makes the
+ * query under way fail soon. NULL: none. */
+void store_set_stop(struct store *s, bool (*stop)(void *arg), void *arg);
 
 #endif

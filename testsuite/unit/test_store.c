@@ -719,12 +719,32 @@ static void a_slow_reader_does_not_keep_the_log_growing(void **state)
     store_close(slow.writer);
 }
 
-static void an_interrupted_query_says_so(void **state)
+static bool stop_now(void *arg)
 {
-    struct store *s = history_open(*state);
-    int n = 0;
-    store_interrupt(s); /* nothing under way: no effect */
-    assert_int_equal(store_query_jobs(s, &(struct store_filter){0}, stop_at_once, &n, &err), 0);
+    ++*(int *)arg;
+    return true;
+}
+
+static void a_stopped_query_fails_and_the_next_does_not(void **state)
+{
+    struct store *s = open_ok(*state, false);
+    struct store_txn *t = store_txn_create();
+    for (uint32_t id = 1; id <= 5000; id++) {
+        struct store_job job = sample_job(id);
+        store_txn_put_job(t, &job);
+    }
+    commit_ok(s, t);
+    uint32_t *ids;
+    size_t count;
+    int asked = 0;
+    store_set_stop(s, stop_now, &asked);
+    assert_int_equal(
+        store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err), SL_ESTORE);
+    assert_int_equal(asked, 1);
+    store_set_stop(s, NULL, NULL);
+    assert_int_equal(store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err), 0);
+    assert_int_equal(count, 5000);
+    free(ids);
     store_close(s);
 }
 
@@ -757,7 +777,7 @@ int main(void)
         TEST(the_callback_may_stop_and_ask_more),
         TEST(a_full_disk_refuses_and_recovers),
         TEST(a_slow_reader_does_not_keep_the_log_growing),
-        TEST(an_interrupted_query_says_so),
+        TEST(a_stopped_query_fails_and_the_next_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
