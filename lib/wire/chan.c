@@ -23,8 +23,18 @@ void chan_init(struct chan *c, int fd)
     TAILQ_INIT(&c->out_fds);
 }
 
+void chan_set_tls(struct chan *c, struct wire_tls *tls)
+{
+    c->tls = tls;
+    c->tls_unread = tls != NULL;
+}
+
 void chan_fini(struct chan *c)
 {
+    if (c->tls)
+        c->tls->module->destroy(c->tls);
+    c->tls = NULL;
+    c->tls_unread = false;
     struct chan_fd *f;
     while ((f = TAILQ_FIRST(&c->out_fds))) {
         TAILQ_REMOVE(&c->out_fds, f, next);
@@ -128,7 +138,10 @@ ssize_t chan_fill(struct chan *c, size_t max, struct err *err)
     if (n > max)
         n = max;
     buf_reserve(&c->in, n);
-    ssize_t got = chan_read_plain(c, c->in.data + c->in.len, n, err);
+    char *to = c->in.data + c->in.len;
+    ssize_t got = c->tls ? c->tls->module->read(c->tls, to, n, err)
+                         : chan_read_plain(c, to, n, err);
+    c->tls_unread = c->tls && got > 0;
     if (got > 0)
         c->in.len += (size_t)got;
     c->in.data[c->in.len] = '\0';
@@ -178,8 +191,11 @@ bool chan_has_frame(const struct chan *c)
     return whole > 0 && c->in.len - c->in_pos >= whole;
 }
 
-static ssize_t chan_write(struct chan *c, const void *p, size_t n, int fd)
+static ssize_t chan_write(struct chan *c, const void *p, size_t n, int fd,
+                          struct err *err)
 {
+    if (c->tls)
+        return c->tls->module->write(c->tls, p, n, err);
     union {
         char data[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -200,7 +216,9 @@ static ssize_t chan_write(struct chan *c, const void *p, size_t n, int fd)
     do
         put = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (put < 0 && errno == EINTR);
-    return put < 0 ? -errno : put;
+    if (put < 0)
+        return errno == EAGAIN ? -EAGAIN : err_errno(err, "send");
+    return put;
 }
 
 static void chan_compact(struct chan *c)
@@ -227,13 +245,14 @@ int chan_flush(struct chan *c, struct err *err)
             n = 1;
         else if (f && f->at - at < n)
             n = (size_t)(f->at - at);
-        ssize_t put = chan_write(c, c->out.data + c->out_pos, n, with_fd ? f->fd : -1);
+        ssize_t put =
+            chan_write(c, c->out.data + c->out_pos, n, with_fd ? f->fd : -1, err);
         if (put == -EAGAIN) {
             chan_compact(c);
             return 0;
         }
         if (put < 0)
-            return err_set(err, (int)put, "send: %s", strerror((int)-put));
+            return (int)put;
         if (with_fd) {
             TAILQ_REMOVE(&c->out_fds, f, next);
             c->out_fds_count--;
@@ -244,6 +263,13 @@ int chan_flush(struct chan *c, struct err *err)
     }
     chan_compact(c);
     return 1;
+}
+
+void chan_finish(struct chan *c)
+{
+    if (c->tls)
+        c->tls->module->finish(c->tls);
+    shutdown(c->fd, SHUT_WR);
 }
 
 size_t chan_queued(const struct chan *c)

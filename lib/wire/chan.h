@@ -11,13 +11,12 @@
 #ifndef SL_WIRE_CHAN_H
 #define SL_WIRE_CHAN_H
 
+#include "wire/tls.h"
 #include "wire/wire.h"
 #include <sys/queue.h>
 
 #define CHAN_FDS_QUEUED_MAX 256 /* descriptors waiting to be sent */
 #define READ_TURN_BYTES 262144u /* read from one connection in one turn of a loop */
-
-struct wire_tls;
 
 struct chan_fd {
     TAILQ_ENTRY(chan_fd) next;
@@ -27,7 +26,8 @@ struct chan_fd {
 
 struct chan {
     int fd;
-    struct wire_tls *tls; /* NULL: plain */
+    struct wire_tls *tls; /* NULL: plain. Owned */
+    bool tls_unread;      /* tls may hold input that the socket no longer announces */
     struct wire_peer peer;
 
     struct buf in;
@@ -48,8 +48,9 @@ struct chan {
     size_t out_fds_count;
 };
 
-/* Takes over a connected socket, made non-blocking. */
+/* Takes over a connected socket, made non-blocking, and its TLS session if any. */
 void chan_init(struct chan *c, int fd);
+void chan_set_tls(struct chan *c, struct wire_tls *tls);
 void chan_fini(struct chan *c);
 
 /* Reads once, at most max bytes: >0 bytes, -EAGAIN none now, -ECONNRESET end of file
@@ -62,6 +63,8 @@ int chan_next(struct chan *c, struct wire_msg *m, int *fd, struct err *err);
 bool chan_has_frame(const struct chan *c);
 /* Writes what it can: 1 all written, 0 the socket is full, negative error. */
 int chan_flush(struct chan *c, struct err *err);
+/* All is written: tells the peer that nothing follows. */
+void chan_finish(struct chan *c);
 /* Bytes waiting to be written. */
 size_t chan_queued(const struct chan *c);
 /* A frame is about to be appended to out with this descriptor. */

@@ -2,10 +2,11 @@
  *
  * Blocking connections for commands: a chan and poll().
  */
-#include "wire/addr.h"
 #include "wire/chan.h"
+#include "wire/shake.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -67,19 +68,10 @@ static int unix_connect(const struct target *t, usec_t timeout, struct err *err)
     return fd;
 }
 
-struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opts,
-                            struct err *err)
+static struct wire_conn *dial_unix(const struct target *t, usec_t timeout,
+                                   struct err *err)
 {
-    struct target t;
-    if (target_parse(target, &t, err) < 0)
-        return NULL;
-    usec_t timeout = opts && opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT;
-    if (!t.local) {
-        err_set(err, SL_ENOT_BUILT, "%s: connections over TCP are not built yet",
-                target);
-        return NULL;
-    }
-    int fd = unix_connect(&t, timeout, err);
+    int fd = unix_connect(t, timeout, err);
     if (fd < 0)
         return NULL;
     struct wire_conn *c = xcalloc(1, sizeof(*c));
@@ -89,6 +81,53 @@ struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opt
         return NULL;
     }
     return c;
+}
+
+struct dial_end {
+    struct wire_conn *conn; /* NULL: failed */
+    struct err *err;
+};
+
+static void dial_done(void *owner, struct shake_result *r, const struct err *why)
+{
+    struct dial_end *end = owner;
+    if (why) {
+        if (end->err)
+            *end->err = *why;
+        return;
+    }
+    end->conn = xcalloc(1, sizeof(*end->conn));
+    chan_init(&end->conn->chan, r->fd);
+    chan_set_tls(&end->conn->chan, r->tls);
+    end->conn->chan.peer = r->peer;
+}
+
+/* A loop of its own carries the connection to the point where poll() can take over; so
+ * the deadline holds even while the name service or munged hangs. */
+static struct wire_conn *dial_tcp(const struct target *t,
+                                  const struct wire_dial_opts *opts, usec_t timeout,
+                                  struct err *err)
+{
+    struct dial_end end = {.err = err};
+    struct event_base *base = event_base_new();
+    ASSERT(base);
+    if (shake_dial(base, t, opts, timeout, dial_done, &end, err))
+        event_base_dispatch(base); /* until no event is left */
+    event_base_free(base);
+    return end.conn;
+}
+
+struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opts,
+                            struct err *err)
+{
+    static const struct wire_dial_opts none;
+    struct target t;
+    if (target_parse(target, &t, err) < 0)
+        return NULL;
+    if (!opts)
+        opts = &none;
+    usec_t timeout = opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT;
+    return t.local ? dial_unix(&t, timeout, err) : dial_tcp(&t, opts, timeout, err);
 }
 
 void wire_conn_close(struct wire_conn *c)
@@ -111,7 +150,7 @@ const struct wire_peer *wire_conn_peer(const struct wire_conn *c)
 
 bool wire_conn_pending(const struct wire_conn *c)
 {
-    return chan_has_frame(&c->chan);
+    return chan_has_frame(&c->chan) || c->chan.tls_unread;
 }
 
 /* While the peer does not read, takes in what it sends: two programs that both send

@@ -13,10 +13,9 @@
  */
 #include "wire/link.h"
 
-#include "wire/addr.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,6 +57,8 @@ static void link_kill(struct wire_link *l)
     }
     event_del(&l->on_turn);
     event_del(&l->on_time);
+    shake_destroy(l->shake);
+    l->shake = NULL;
     chan_fini(&l->chan);
 }
 
@@ -140,6 +141,9 @@ static void link_read_turn(struct wire_link *l)
             return;
         budget -= (size_t)got;
     }
+    /* What TLS has read ahead raises no event. */
+    if (l->chan.tls_unread)
+        event_active(&l->on_read, EV_READ, 0);
 }
 
 /* A finishing link only waits for the peer's end of file. */
@@ -157,6 +161,8 @@ static void link_read_rest(struct wire_link *l)
         buf_clear(&l->chan.in);
         budget -= (size_t)got;
     }
+    if (l->chan.tls_unread)
+        event_active(&l->on_read, EV_READ, 0);
 }
 
 static void read_cb(evutil_socket_t fd, short what, void *arg)
@@ -196,7 +202,7 @@ static void link_write_turn(struct wire_link *l)
         event_add(&l->on_write, NULL);
     if (rc == 1 && l->state == LINK_FINISHING)
         /* Closing with input unread would reset the connection under the output. */
-        shutdown(l->chan.fd, SHUT_WR);
+        chan_finish(&l->chan);
     link_drained(l);
 }
 
@@ -252,24 +258,35 @@ static struct wire_link *link_alloc(struct event_base *base,
     return l;
 }
 
+static void link_read_start(struct wire_link *l)
+{
+    event_add(&l->on_read, NULL);
+    if (l->chan.tls_unread)
+        event_active(&l->on_read, EV_READ, 0);
+}
+
 /* The socket is connected and the peer known. */
-static void link_start(struct wire_link *l, int fd)
+static void link_start(struct wire_link *l, int fd, struct wire_tls *tls,
+                       const struct wire_peer *peer)
 {
     l->chan.fd = fd;
+    l->chan.peer = *peer;
+    chan_set_tls(&l->chan, tls);
     l->state = LINK_UP;
     event_assign(&l->on_read, l->base, fd, EV_READ | EV_PERSIST, read_cb, l);
     event_assign(&l->on_write, l->base, fd, EV_WRITE, write_cb, l);
     l->events_assigned = true;
     if (!l->paused)
-        event_add(&l->on_read, NULL);
+        link_read_start(l);
     link_turn(l);
 }
 
-struct wire_link *link_create(struct event_base *base, int fd,
+struct wire_link *link_create(struct event_base *base, int fd, struct wire_tls *tls,
+                              const struct wire_peer *peer,
                               const struct wire_link_ops *ops, void *arg)
 {
     struct wire_link *l = link_alloc(base, ops, arg);
-    link_start(l, fd);
+    link_start(l, fd, tls, peer);
     return l;
 }
 
@@ -286,9 +303,19 @@ struct wire_link *wire_link_unix(struct event_base *base, int fd,
     }
     if (peer_set_unix(&peer, fd, err) < 0)
         return NULL;
-    struct wire_link *l = link_create(base, fd, ops, arg);
-    l->chan.peer = peer;
-    return l;
+    return link_create(base, fd, NULL, &peer, ops, arg);
+}
+
+static void link_shaken(void *owner, struct shake_result *r, const struct err *why)
+{
+    struct wire_link *l = owner;
+    link_enter(l);
+    l->shake = NULL;
+    if (why)
+        link_fail(l, why->text);
+    else
+        link_start(l, r->fd, r->tls, &r->peer);
+    link_leave(l);
 }
 
 struct wire_link *wire_link_accept_psk(struct event_base *base, int fd,
@@ -297,13 +324,12 @@ struct wire_link *wire_link_accept_psk(struct event_base *base, int fd,
                                        const struct wire_link_ops *ops, void *arg,
                                        struct err *err)
 {
-    (void)base;
-    (void)psk;
-    (void)peer;
-    (void)ops;
-    (void)arg;
-    close(fd);
-    err_set(err, SL_ENOT_BUILT, "connections over TCP are not built yet");
+    struct wire_link *l = link_alloc(base, ops, arg);
+    l->chan.peer = *peer;
+    l->shake = shake_adopt(base, fd, psk, peer, link_shaken, l, err);
+    if (l->shake)
+        return l;
+    wire_link_close(l);
     return NULL;
 }
 
@@ -329,10 +355,11 @@ static int link_try_unix(struct wire_link *l, struct err *err)
         timer_set(l, DIAL_RETRY);
         return 0;
     }
-    if (rc == 0 && (rc = peer_set_unix(&l->chan.peer, fd, err)) < 0)
+    struct wire_peer peer;
+    if (rc == 0 && (rc = peer_set_unix(&peer, fd, err)) < 0)
         close(fd);
     if (rc == 0)
-        link_start(l, fd);
+        link_start(l, fd, NULL, &peer);
     return rc;
 }
 
@@ -348,24 +375,28 @@ struct wire_link *wire_link_dial(struct event_base *base, const char *target,
                                  const struct wire_link_ops *ops, void *arg,
                                  struct err *err)
 {
+    static const struct wire_dial_opts none;
     struct target t;
     if (target_parse(target, &t, err) < 0)
         return NULL;
-    if (!t.local) {
-        err_set(err, SL_ENOT_BUILT, "%s: connections over TCP are not built yet",
-                target);
-        return NULL;
-    }
+    if (!opts)
+        opts = &none;
+    usec_t timeout = opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT;
     struct wire_link *l = link_alloc(base, ops, arg);
-    l->target = xmalloc(sizeof(t));
-    *l->target = t;
-    l->deadline =
-        clock_mono_usec() + (opts && opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT);
-    if (link_try_unix(l, err) < 0) {
-        wire_link_close(l);
-        return NULL;
+    snprintf(l->chan.peer.addr, sizeof(l->chan.peer.addr), "%s", target);
+    int rc = 0;
+    if (t.local) {
+        l->target = xmalloc(sizeof(t));
+        *l->target = t;
+        l->deadline = clock_mono_usec() + timeout;
+        rc = link_try_unix(l, err);
+    } else {
+        l->shake = shake_dial(base, &t, opts, timeout, link_shaken, l, err);
     }
-    return l;
+    if (rc == 0 && (t.local || l->shake))
+        return l;
+    wire_link_close(l);
+    return NULL;
 }
 
 void wire_link_close(struct wire_link *l)
@@ -387,7 +418,7 @@ void wire_link_finish(struct wire_link *l)
     }
     l->state = LINK_FINISHING;
     l->ops = NULL;
-    event_add(&l->on_read, NULL);
+    link_read_start(l);
     timer_set(l, FINISH_TIMEOUT);
     link_turn(l);
 }
@@ -486,7 +517,7 @@ void wire_link_pause_reading(struct wire_link *l, bool pause)
     if (pause) {
         event_del(&l->on_read);
     } else {
-        event_add(&l->on_read, NULL);
+        link_read_start(l);
         link_turn(l);
     }
 }

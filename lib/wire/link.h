@@ -6,6 +6,7 @@
 #define SL_WIRE_LINK_H
 
 #include "wire/chan.h"
+#include "wire/shake.h"
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -32,16 +33,19 @@ struct wire_link {
     unsigned depth; /* callbacks and own functions that still use this struct */
     int msg_fd;     /* came with the message being delivered, or -1 */
 
-    struct target *target; /* being dialled, else NULL */
-    usec_t deadline;       /* of the dial */
+    struct target *target; /* Unix socket being dialled, else NULL */
+    usec_t deadline;       /* of that */
+    struct shake *shake;   /* of TCP, until it is up, else NULL */
 
     /* Tells the listener that its link is gone; NULL: none. */
     void (*gone)(void *owner);
     void *owner;
 };
 
-/* A usable link on a connected non-blocking socket, which is owned from here on. */
-struct wire_link *link_create(struct event_base *base, int fd,
+/* A usable link on a connected non-blocking socket and its TLS session (NULL: none),
+ * both owned from here on. */
+struct wire_link *link_create(struct event_base *base, int fd, struct wire_tls *tls,
+                              const struct wire_peer *peer,
                               const struct wire_link_ops *ops, void *arg);
 /* Keeps the struct over a call that may close the link, and lets go of it. */
 void link_enter(struct wire_link *l);

@@ -1,22 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Listeners: sockets that turn into links.
+ *
+ * A TCP peer is nobody until its credential was decoded and TLS is up. Of such
+ * connections only STRANGERS_MAX are held; the oldest goes when one more comes, so
+ * that those who connect and say nothing cannot keep others out.
  */
 #include "config.h"
-#include "wire/addr.h"
+#include "wire/bind.h"
 #include "wire/link.h"
 
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKLOG 4096            /* the kernel cuts it to net.core.somaxconn */
-#define ACCEPTS_PER_TURN 64     /* so that a flood does not stop the links */
+#define BACKLOG 4096        /* the kernel cuts it to net.core.somaxconn */
+#define ACCEPTS_PER_TURN 64 /* so that a flood does not stop the links */
+#define STRANGERS_MAX 1024
 #define FULL_RETRY USEC_PER_SEC /* out of descriptors: look again after */
+
+struct stranger {
+    TAILQ_ENTRY(stranger) next;
+    struct wire_listener *listener;
+    struct shake *shake;
+};
 
 struct wire_listener {
     struct event_base *base;
@@ -24,17 +36,24 @@ struct wire_listener {
     struct wire_listener_ops ops;
     void *arg;
     struct event on_accept, on_time;
-    unsigned links_count; /* alive */
+    unsigned links_count;             /* alive */
+    TAILQ_HEAD(, stranger) strangers; /* oldest first */
+    unsigned strangers_count;
+    struct offload_port *port; /* TCP */
+    char *munge_socket;
+    char name[300]; /* for logs */
     unsigned depth;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": TCP */
-    dev_t dev; /* of the socket file, to remove no other's */
-    ino_t ino;
+    struct stat file; /* the socket file's, to remove no other's */
+    unsigned tcp_port;
 };
 
 static void listener_release(struct wire_listener *l)
 {
-    if (l->fd < 0 && l->links_count == 0 && l->depth == 0)
-        free(l);
+    if (l->fd >= 0 || l->links_count > 0 || l->depth > 0)
+        return;
+    free(l->munge_socket);
+    free(l);
 }
 
 static void link_gone(void *owner)
@@ -44,26 +63,12 @@ static void link_gone(void *owner)
     listener_release(l);
 }
 
-static void accept_pause(struct wire_listener *l)
-{
-    struct timeval tv = {.tv_sec = FULL_RETRY / USEC_PER_SEC};
-    event_del(&l->on_accept);
-    event_add(&l->on_time, &tv);
-}
-
 /* The owner sets the link's callbacks or closes it; a link without callbacks would
  * stay for ever. */
-static void accept_unix(struct wire_listener *l, int fd)
+static void link_hand_over(struct wire_listener *l, int fd, struct wire_tls *tls,
+                           const struct wire_peer *peer)
 {
-    struct wire_peer peer;
-    struct err err;
-    if (peer_set_unix(&peer, fd, &err) < 0) {
-        log_warn("wire", "socket=%s %s", l->path, err.text);
-        close(fd);
-        return;
-    }
-    struct wire_link *link = link_create(l->base, fd, NULL, NULL);
-    link->chan.peer = peer;
+    struct wire_link *link = link_create(l->base, fd, tls, peer, NULL, NULL);
     link->owner = l;
     link->gone = link_gone;
     l->links_count++;
@@ -72,6 +77,83 @@ static void accept_unix(struct wire_listener *l, int fd)
     if (!link->ops)
         wire_link_close(link);
     link_leave(link);
+}
+
+static void accept_pause(struct wire_listener *l)
+{
+    struct timeval tv = {.tv_sec = FULL_RETRY / USEC_PER_SEC};
+    event_del(&l->on_accept);
+    event_add(&l->on_time, &tv);
+}
+
+static void accept_unix(struct wire_listener *l, int fd)
+{
+    struct wire_peer peer;
+    struct err err;
+    if (peer_set_unix(&peer, fd, &err) == 0) {
+        link_hand_over(l, fd, NULL, &peer);
+        return;
+    }
+    log_warn("wire", "listener=%s %s", l->name, err.text);
+    close(fd);
+}
+
+static void stranger_free(struct stranger *st)
+{
+    struct wire_listener *l = st->listener;
+    TAILQ_REMOVE(&l->strangers, st, next);
+    l->strangers_count--;
+    shake_destroy(st->shake);
+    free(st);
+}
+
+static void stranger_known(void *owner, struct shake_result *r, const struct err *why)
+{
+    struct stranger *st = owner;
+    struct wire_listener *l = st->listener;
+    st->shake = NULL;
+    stranger_free(st);
+    if (why) {
+        log_warn("wire", "listener=%s peer=%s refused: %s", l->name, r->peer.addr,
+                 why->text);
+        return;
+    }
+    l->depth++;
+    if (r->tls) {
+        link_hand_over(l, r->fd, r->tls, &r->peer);
+    } else if (l->ops.routed) {
+        l->ops.routed(r->fd, r->route, &r->peer, r->psk, l->arg);
+    } else {
+        log_warn("wire", "listener=%s peer=%s uid=%u refused: route %s is not served",
+                 l->name, r->peer.addr, (unsigned)r->peer.uid, r->route);
+        close(r->fd);
+    }
+    l->depth--;
+    listener_release(l);
+}
+
+static void accept_tcp(struct wire_listener *l, int fd)
+{
+    struct err err;
+    if (l->strangers_count >= STRANGERS_MAX) {
+        struct stranger *oldest = TAILQ_FIRST(&l->strangers);
+        log_warn(
+            "wire",
+            "listener=%s peer=%s dropped: %u connections have not said who they are",
+            l->name, shake_peer(oldest->shake)->addr, l->strangers_count);
+        stranger_free(oldest);
+    }
+    struct stranger *st = xcalloc(1, sizeof(*st));
+    st->listener = l;
+    st->shake =
+        shake_accept(l->base, l->port, fd, l->munge_socket, stranger_known, st, &err);
+    if (!st->shake) {
+        log_warn("wire", "listener=%s %s", l->name, err.text);
+        free(st);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&l->strangers, st, next);
+    l->strangers_count++;
 }
 
 static void accept_cb(evutil_socket_t listen_fd, short what, void *arg)
@@ -85,20 +167,23 @@ static void accept_cb(evutil_socket_t listen_fd, short what, void *arg)
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                 errno == ENOMEM) {
                 log_error("wire",
-                          "socket=%s cannot accept: %s; raise the limit on open"
+                          "listener=%s cannot accept: %s; raise the limit on open"
                           " files",
-                          l->path, strerror(errno));
+                          l->name, strerror(errno));
                 accept_pause(l);
             }
             break;
         }
         if (l->links_count >= CLIENTS_MAX) {
-            log_warn("wire", "socket=%s refused: %u connections are open", l->path,
+            log_warn("wire", "listener=%s refused: %u connections are open", l->name,
                      l->links_count);
             close(fd);
             continue;
         }
-        accept_unix(l, fd);
+        if (l->path[0])
+            accept_unix(l, fd);
+        else
+            accept_tcp(l, fd);
     }
     l->depth--;
     listener_release(l);
@@ -112,54 +197,24 @@ static void time_cb(evutil_socket_t fd, short what, void *arg)
     event_add(&l->on_accept, NULL);
 }
 
-/* Removes a socket file that nobody listens on. */
-static int unix_clear(const struct target *t, struct err *err)
+static int listener_bind(struct wire_listener *l, const char *target,
+                         const struct target *t, mode_t mode, struct err *err)
 {
-    struct stat st;
-    if (lstat(t->un.sun_path, &st) < 0)
-        return errno == ENOENT ? 0 : err_errno(err, "socket %s", t->un.sun_path);
-    if (!S_ISSOCK(st.st_mode))
-        return err_set(err, -EEXIST, "socket %s: a file that is no socket is there",
-                       t->un.sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_errno(err, "socket");
-    int rc = connect(fd, (const struct sockaddr *)&t->un, sizeof(t->un));
-    int why = errno;
-    close(fd);
-    if (rc == 0 || why == EAGAIN)
-        return err_set(err, -EADDRINUSE, "socket %s: another program listens on it",
-                       t->un.sun_path);
-    if (unlink(t->un.sun_path) < 0 && errno != ENOENT)
-        return err_errno(err, "remove old socket %s", t->un.sun_path);
-    return 0;
-}
-
-static int unix_listen(struct wire_listener *l, const struct target *t, mode_t mode,
-                       struct err *err)
-{
-    int rc = unix_clear(t, err);
-    if (rc < 0)
-        return rc;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_errno(err, "socket");
-    struct stat st;
-    /* Linux takes the mode of the socket inode for the file, so that it is at no
-     * instant wider than asked; chmod() only undoes the umask. */
-    if (fchmod(fd, mode) < 0 ||
-        bind(fd, (const struct sockaddr *)&t->un, sizeof(t->un)) < 0 ||
-        chmod(t->un.sun_path, mode) < 0 || lstat(t->un.sun_path, &st) < 0 ||
-        listen(fd, BACKLOG) < 0) {
-        rc = err_errno(err, "listen on %s", t->un.sun_path);
-        close(fd);
-        return rc;
+    snprintf(l->name, sizeof(l->name), "%s", target);
+    if (t->local) {
+        l->fd = bind_unix(t, mode, &l->file, err);
+        memcpy(l->path, t->un.sun_path, sizeof(l->path));
+        return l->fd;
     }
-    l->fd = fd;
-    l->dev = st.st_dev;
-    l->ino = st.st_ino;
-    memcpy(l->path, t->un.sun_path, sizeof(l->path));
-    return 0;
+    /* A daemon that cannot check credentials should not come up. */
+    if (!wire_tls_load(err))
+        return -ENOENT;
+    l->fd = bind_tcp(t, &l->tcp_port, err);
+    if (l->fd >= 0 && !(l->port = offload_port_create(l->base, err))) {
+        close(l->fd);
+        l->fd = -EMFILE;
+    }
+    return l->fd;
 }
 
 struct wire_listener *wire_listen(struct event_base *base, const char *target,
@@ -167,24 +222,19 @@ struct wire_listener *wire_listen(struct event_base *base, const char *target,
                                   const struct wire_listener_ops *ops, void *arg,
                                   struct err *err)
 {
-    (void)munge_socket;
     struct target t;
     if (target_parse(target, &t, err) < 0)
         return NULL;
-    if (!t.local) {
-        err_set(err, SL_ENOT_BUILT, "%s: connections over TCP are not built yet",
-                target);
-        return NULL;
-    }
     struct wire_listener *l = xcalloc(1, sizeof(*l));
     l->base = base;
-    l->fd = -1;
     l->ops = *ops;
     l->arg = arg;
-    if (unix_listen(l, &t, mode, err) < 0) {
+    TAILQ_INIT(&l->strangers);
+    if (listener_bind(l, target, &t, mode, err) < 0) {
         free(l);
         return NULL;
     }
+    l->munge_socket = xstrdup(munge_socket ? munge_socket : "");
     event_assign(&l->on_accept, base, l->fd, EV_READ | EV_PERSIST, accept_cb, l);
     event_assign(&l->on_time, base, -1, 0, time_cb, l);
     event_add(&l->on_accept, NULL);
@@ -198,9 +248,14 @@ void wire_listener_close(struct wire_listener *l)
     event_del(&l->on_accept);
     event_del(&l->on_time);
     struct stat st;
-    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
-        st.st_ino == l->ino)
+    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->file.st_dev &&
+        st.st_ino == l->file.st_ino)
         unlink(l->path);
+    struct stranger *stranger;
+    while ((stranger = TAILQ_FIRST(&l->strangers)))
+        stranger_free(stranger);
+    offload_port_destroy(l->port);
+    l->port = NULL;
     close(l->fd);
     l->fd = -1;
     listener_release(l);
@@ -208,6 +263,5 @@ void wire_listener_close(struct wire_listener *l)
 
 unsigned wire_listener_port(const struct wire_listener *l)
 {
-    (void)l;
-    return 0;
+    return l->tcp_port;
 }

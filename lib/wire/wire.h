@@ -119,7 +119,8 @@ int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
 /* 1 a message, 0 timeout (0: poll, negative: for ever), -ECONNRESET at end of
  * file, other negative: error. */
 int wire_recv(struct wire_conn *c, usec_t timeout, struct wire_msg *m, struct err *err);
-/* True when a whole message is already buffered, so that poll() must not be slept on. */
+/* True when a message may already be buffered, so that poll() must not be slept on
+ * before wire_recv() has returned 0. */
 bool wire_conn_pending(const struct wire_conn *c);
 
 /* ---- event-driven connections (daemons, supervisors) --------------------------- */
@@ -151,7 +152,8 @@ struct wire_link *wire_link_accept_psk(struct event_base *base, int fd,
 /* Takes over a connected Unix socket (socketpair or accepted). */
 struct wire_link *wire_link_unix(struct event_base *base, int fd,
                                  const struct wire_link_ops *ops, void *arg, struct err *err);
-/* Flushes nothing: frames not yet written are lost. wire_link_finish() first writes them out. */
+/* Flushes nothing: frames not yet written are lost. wire_link_finish() first writes them out,
+ * for 10 s at most, with no further callback; a link that is not up yet it closes. */
 void wire_link_close(struct wire_link *l);
 void wire_link_finish(struct wire_link *l);
 const struct wire_peer *wire_link_peer(const struct wire_link *l);

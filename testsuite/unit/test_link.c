@@ -112,7 +112,8 @@ static void end_drained(struct wire_link *l, void *arg)
     ((struct end *)arg)->draineds++;
 }
 
-static const struct wire_link_ops end_ops = {end_up, end_message, end_down, end_drained};
+static const struct wire_link_ops end_ops = {end_up, end_message, end_down,
+                                             end_drained};
 
 static void end_reset(struct end *e)
 {
@@ -188,7 +189,8 @@ static void dial_of_nothing_fails_at_once(void **state)
 {
     struct world *w = *state;
     struct err err = {0};
-    assert_null(wire_link_dial(w->base, "unix:/nonexistent/s", NULL, &end_ops, w, &err));
+    assert_null(
+        wire_link_dial(w->base, "unix:/nonexistent/s", NULL, &end_ops, w, &err));
     assert_int_equal(err.code, -ENOENT);
     assert_non_null(strstr(err.text, "/nonexistent/s"));
     assert_null(wire_dial("unix:/nonexistent/s", NULL, &err));
@@ -297,7 +299,8 @@ static void finish_writes_out_first(void **state)
     assert_int_equal(w->server.messages, 1);
     assert_int_equal(c.messages, 1);
     assert_string_equal(c.why, "");
-    event_base_loop(w->base, EVLOOP_NONBLOCK); /* the finished end sees the end of file */
+    event_base_loop(w->base,
+                    EVLOOP_NONBLOCK); /* the finished end sees the end of file */
 }
 
 static void a_pause_holds_messages_back(void **state)
@@ -334,7 +337,8 @@ static void a_slow_reader_is_felt(void **state)
     struct err err;
     uint64_t sent = 0;
     while (!wire_link_full(c.link)) {
-        assert_int_equal(wire_link_send(c.link, WIRE_IO_DATA, ++tag, &data.base, &err), 0);
+        assert_int_equal(wire_link_send(c.link, WIRE_IO_DATA, ++tag, &data.base, &err),
+                         0);
         sent += sizeof(chunk);
         event_base_loop(w->base, EVLOOP_NONBLOCK);
     }
@@ -369,7 +373,8 @@ static void a_descriptor_comes_with_its_message(void **state)
         Sl__StepRoute r = SL__STEP_ROUTE__INIT;
         r.route = (char *)"step:1.0";
         assert_int_equal(wire_link_send_fd(c.link, WIRE_STEP_ROUTE, ++tag, &r.base,
-                                           pipes[i][1], NULL), 0);
+                                           pipes[i][1], NULL),
+                         0);
     }
     until(w, &w->server.messages, 32);
     assert_int_equal(w->server.fds, 8);
@@ -411,7 +416,9 @@ static void unwanted_descriptors_are_closed(void **state)
         char data[CMSG_SPACE(3 * sizeof(int))];
         struct cmsghdr align;
     } control = {{0}};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.data,
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.data,
                          .msg_controllen = sizeof(control.data)};
     struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
     cm->cmsg_level = SOL_SOCKET;
