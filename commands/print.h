@@ -28,6 +28,11 @@ struct print_json {
 void print_json_begin(struct print_json *j, const char *command, const char *name, FILE *out);
 void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,
                     char *const *cells);
+/* The two halves of it, for rows that hold others: an object (jansson's json_t),
+ * and printing it, which takes it over. */
+struct json_t *print_json_object(const struct field *const *fields, size_t count,
+                                 char *const *cells);
+void print_json_put(struct print_json *j, struct json_t *row);
 void print_json_end(struct print_json *j);
 
 #endif

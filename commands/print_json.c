@@ -83,16 +83,26 @@ static json_t *value(const struct field *f, const char *cell)
     }
 }
 
-void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,
-                    char *const *cells)
+json_t *print_json_object(const struct field *const *fields, size_t count, char *const *cells)
 {
     json_t *row = json_object();
     for (size_t i = 0; i < count; i++)
         json_object_set_new(row, fields[i]->json, value(fields[i], cells[i]));
+    return row;
+}
+
+void print_json_put(struct print_json *j, json_t *row)
+{
     head(j);
     fputs(j->rows++ == 0 ? "\n  " : ",\n  ", j->out);
     json_dumpf(row, j->out, JSON_COMPACT);
     json_decref(row);
+}
+
+void print_json_row(struct print_json *j, const struct field *const *fields, size_t count,
+                    char *const *cells)
+{
+    print_json_put(j, print_json_object(fields, count, cells));
 }
 
 void print_json_end(struct print_json *j)

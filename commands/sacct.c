@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sacct: jobs and steps from the accounting store, through the controller. Rows
+ * are printed as they come.
+ */
+#include "command.h"
+#include "print.h"
+#include "sacct.h"
+
+#include "job/state.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static const char program[] = "sacct";
+
+static const char format_default[] = "jobid,jobname,partition,account,alloccpus,state,exitcode";
+static const char format_brief[] = "jobid,state,exitcode";
+/* sacct(1) --long, as far as it is measured */
+static const char format_long[] =
+    "jobid,jobidraw,jobname,partition,maxvmsize,maxrss,maxrssnode,maxrsstask,averss,maxpages,"
+    "avecpu,ntasks,alloccpus,elapsed,state,exitcode,reqmem,maxdiskread,maxdiskwrite,reqtres,"
+    "alloctres";
+
+static struct {
+    const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus, *nnodes,
+        *nodelist, *partition, *qos, *start, *state, *timelimit_max, *timelimit_min, *units, *user,
+        *wckeys;
+    const char *associations, *clusters, *constraints, *file, *flags, *reason, *whole;
+    bool allocations, allusers, brief, duplicates, help, helpformat, json, local, longform,
+        noconvert, noheader, parsable, parsable2, truncate, usage, verbose, version;
+    bool allclusters, batch_script, completion, env_vars, federation, local_uid, yaml;
+} opt;
+
+static const struct command_option options[] = {
+    {"accounts", 'A', "names", "only jobs of these accounts", &opt.accounts, NULL, NULL},
+    {"allclusters", 'L', NULL, "not built", NULL, &opt.allclusters, NULL},
+    {"allocations", 'X', NULL, "jobs only, no steps", NULL, &opt.allocations, NULL},
+    {"allusers", 'a', NULL, "jobs of all users", NULL, &opt.allusers, NULL},
+    {"associations", 'x', "ids", "not built", &opt.associations, NULL, NULL},
+    {"batch-script", 'B', NULL, "not built", NULL, &opt.batch_script, NULL},
+    {"brief", 'b', NULL, "JobID, State and ExitCode", NULL, &opt.brief, NULL},
+    {"clusters", 'M', "names", "not built", &opt.clusters, NULL, NULL},
+    {"completion", 'c', NULL, "not built", NULL, &opt.completion, NULL},
+    {"constraints", 'C', "list", "not built", &opt.constraints, NULL, NULL},
+    {"delimiter", 0, "text", "between fields with -p and -P; default |", &opt.delimiter, NULL,
+     NULL},
+    {"duplicates", 'D', NULL, "earlier runs of requeued jobs too", NULL, &opt.duplicates, NULL},
+    {"endtime", 'E', "time", "end of the time window; default now", &opt.end, NULL, NULL},
+    {"env-vars", 0, NULL, "not built", NULL, &opt.env_vars, NULL},
+    {"federation", 0, NULL, "not built", NULL, &opt.federation, NULL},
+    {"file", 'f', "file", "not built", &opt.file, NULL, NULL},
+    {"flags", 'F', "list", "not built", &opt.flags, NULL, NULL},
+    {"format", 'o', "fields", "columns: name[%[-]width],...", &opt.format, NULL, "SACCT_FORMAT"},
+    {"gid", 0, "groups", "only jobs of these groups", &opt.group, NULL, NULL},
+    {"group", 'g', "groups", "the same", &opt.group, NULL, NULL},
+    {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
+    {"helpformat", 'e', NULL, "list the fields and exit", NULL, &opt.helpformat, NULL},
+    {"jobs", 'j', "ids", "only these jobs or steps: 12, 12_3, 12.0, 12.batch", &opt.jobs, NULL,
+     NULL},
+    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
+    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
+    {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
+    {"name", 0, "names", "only jobs of these names", &opt.name, NULL, NULL},
+    {"ncpus", 'I', "min[-max]", "only jobs of so many CPUs", &opt.ncpus, NULL, NULL},
+    {"nnodes", 'i', "min[-max]", "only jobs of so many nodes", &opt.nnodes, NULL, NULL},
+    {"noconvert", 0, NULL, "sizes in the unit they were measured in", NULL, &opt.noconvert, NULL},
+    {"nodelist", 'N', "nodes", "only jobs that ran on any of these", &opt.nodelist, NULL, NULL},
+    {"noheader", 'n', NULL, "no header lines", NULL, &opt.noheader, NULL},
+    {"parsable", 'p', NULL, "fields end in |", NULL, &opt.parsable, NULL},
+    {"parsable2", 'P', NULL, "fields are separated by |", NULL, &opt.parsable2, NULL},
+    {"partition", 'r', "names", "only jobs in these partitions", &opt.partition, NULL, NULL},
+    {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, NULL},
+    {"reason", 'R', "list", "not built", &opt.reason, NULL, NULL},
+    {"starttime", 'S', "time", "start of the time window; default today 00:00", &opt.start, NULL,
+     NULL},
+    {"state", 's', "states", "only jobs in these states during the window", &opt.state, NULL,
+     NULL},
+    {"timelimit-max", 'K', "time", "with --timelimit-min: the upper end", &opt.timelimit_max,
+     NULL, NULL},
+    {"timelimit-min", 'k', "time", "only jobs with this time limit", &opt.timelimit_min, NULL,
+     NULL},
+    {"truncate", 'T', NULL, "cut times to the window", NULL, &opt.truncate, NULL},
+    {"uid", 0, "users", "only jobs of these users", &opt.user, NULL, NULL},
+    {"units", 0, "KMGTP", "sizes in this unit", &opt.units, NULL, NULL},
+    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
+    {"use-local-uid", 0, NULL, "not built", NULL, &opt.local_uid, NULL},
+    {"user", 'u', "users", "only jobs of these users", &opt.user, NULL, NULL},
+    {"verbose", 'v', NULL, "say which time window is asked", NULL, &opt.verbose, NULL},
+    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
+    {"wckeys", 'W', "names", "only jobs of these wckeys", &opt.wckeys, NULL, NULL},
+    {"whole-hetjob", 0, "[yes|no", "not built", &opt.whole, NULL, NULL},
+    {"yaml", 0, NULL, "not built", NULL, &opt.yaml, NULL},
+    {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+};
+
+static int options_built(struct err *err)
+{
+    static const struct {
+        const char *name;
+        const bool *flag;
+        const char *const *value;
+    } missing[] = {
+        {"allclusters", &opt.allclusters, NULL}, {"associations", NULL, &opt.associations},
+        {"batch-script", &opt.batch_script, NULL}, {"clusters", NULL, &opt.clusters},
+        {"completion", &opt.completion, NULL}, {"constraints", NULL, &opt.constraints},
+        {"env-vars", &opt.env_vars, NULL}, {"federation", &opt.federation, NULL},
+        {"file", NULL, &opt.file}, {"flags", NULL, &opt.flags}, {"reason", NULL, &opt.reason},
+        {"use-local-uid", &opt.local_uid, NULL}, {"whole-hetjob", NULL, &opt.whole},
+        {"yaml", &opt.yaml, NULL},
+    };
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+        if (missing[i].flag ? *missing[i].flag : *missing[i].value != NULL)
+            return err_set(err, SL_ENOT_BUILT, "--%s is not built yet", missing[i].name);
+    return 0;
+}
+
+/* ---- what is asked ------------------------------------------------------------------ */
+
+/* sacct(1) "DEFAULT TIME WINDOW". An end of 0 is open, so that a job of this very
+ * second is seen. */
+static int window(usec_t now, usec_t *start, usec_t *end, struct err *err)
+{
+    int rc = 0;
+    bool at_once = opt.state && !opt.jobs && !opt.start;
+    *start = *end = 0;
+    if (opt.start)
+        rc = time_parse_past(opt.start, now, start, err);
+    else if (at_once)
+        *start = now;
+    else if (!opt.jobs)
+        rc = time_parse_past("today", now, start, err);
+    if (!rc && opt.end)
+        rc = time_parse_past(opt.end, now, end, err);
+    else if (!rc && opt.state && opt.start)
+        *end = *start;
+    else if (!rc && (at_once || opt.truncate))
+        *end = now;
+    if (rc)
+        return rc;
+    if (*end && *start > *end)
+        return err_set(err, SL_EINVAL_TIME, "the start time %s is after the end time %s",
+                       opt.start ? opt.start : "(default)", opt.end ? opt.end : "(now)");
+    return 0;
+}
+
+static void window_filters(struct arena *a, Sl__QueryRequest *q, usec_t start, usec_t end)
+{
+    char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
+    if (start)
+        command_filter(a, q, "start", arena_printf(a, "%" PRId64, start / USEC_PER_SEC));
+    if (end) /* the whole of that second */
+        command_filter(a, q, "end", arena_printf(a, "%" PRId64, (end + USEC_PER_SEC - 1) /
+                                                                    USEC_PER_SEC));
+    if (opt.verbose)
+        command_say(program, "Jobs eligible from %s to %s", time_format_or(start, "ever", from),
+                    time_format_or(end, "now", to));
+}
+
+static void user_filters(struct arena *a, Sl__QueryRequest *q)
+{
+    if (opt.user)
+        command_filter(a, q, "user", opt.user);
+    else if (!opt.allusers && !opt.jobs && geteuid() != 0)
+        command_filter(a, q, "me", "1");
+}
+
+/* "2:00:00" and such, in whole minutes. */
+static int timelimit_filter(struct arena *a, Sl__QueryRequest *q, struct err *err)
+{
+    usec_t min, max;
+    if (!opt.timelimit_min)
+        return 0;
+    int rc = span_parse(opt.timelimit_min, &min, err);
+    max = min;
+    if (!rc && opt.timelimit_max)
+        rc = span_parse(opt.timelimit_max, &max, err);
+    if (!rc)
+        command_filter(a, q, "timelimit",
+                       arena_printf(a, "%" PRId64 "-%" PRId64, min / (60 * USEC_PER_SEC),
+                                    max / (60 * USEC_PER_SEC)));
+    return rc;
+}
+
+static int filters(struct arena *a, Sl__QueryRequest *q, struct err *err)
+{
+    usec_t start, end;
+    int rc = window(clock_wall_usec(), &start, &end, err);
+    if (rc)
+        return rc;
+    window_filters(a, q, start, end);
+    user_filters(a, q);
+    command_filter(a, q, "account", opt.accounts);
+    command_filter(a, q, "group", opt.group);
+    command_filter(a, q, "job", opt.jobs);
+    command_filter(a, q, "name", opt.name);
+    command_filter(a, q, "ncpus", opt.ncpus);
+    command_filter(a, q, "nnodes", opt.nnodes);
+    command_filter(a, q, "nodes", opt.nodelist);
+    command_filter(a, q, "partition", opt.partition);
+    command_filter(a, q, "qos", opt.qos);
+    command_filter(a, q, "state", opt.state);
+    command_filter(a, q, "wckey", opt.wckeys);
+    command_filter(a, q, "allocations", opt.allocations ? "1" : NULL);
+    command_filter(a, q, "duplicates", opt.duplicates ? "1" : NULL);
+    command_filter(a, q, "truncate", opt.truncate ? "1" : NULL);
+    return timelimit_filter(a, q, err);
+}
+
+/* ---- table ------------------------------------------------------------------------------ */
+
+struct table {
+    struct sacct_format format;
+    struct buf line;
+    bool begun; /* the header is out: after the first sign of an answer, not before an error */
+};
+
+static void table_begin(struct table *t)
+{
+    if (!t->begun && !opt.noheader)
+        sacct_print_header(&t->format, stdout);
+    t->begun = true;
+}
+
+static int table_row(char *const *cells, size_t count, void *arg)
+{
+    struct table *t = arg;
+    (void)count;
+    table_begin(t);
+    sacct_print_row(&t->format, cells, &t->line, stdout);
+    return ferror(stdout);
+}
+
+static int format_init(struct sacct_format *f, struct err *err)
+{
+    const char *text = opt.brief      ? format_brief
+                       : opt.longform ? format_long
+                       : opt.format   ? opt.format
+                                      : format_default;
+    int rc = sacct_format_init(f, text, err);
+    if (rc)
+        return rc;
+    f->parsable = opt.parsable || opt.parsable2;
+    f->delimiter_last = opt.parsable && !opt.parsable2;
+    if (opt.delimiter)
+        f->delimiter = opt.delimiter;
+    f->unit = opt.units ? opt.units[0] : '\0';
+    f->noconvert = opt.noconvert && !opt.units;
+    return 0;
+}
+
+static int show_table(struct client *c, struct arena *a, struct err *err)
+{
+    struct table t = {.begun = false};
+    int rc = format_init(&t.format, err);
+    if (rc)
+        return rc;
+    Sl__QueryRequest *q = command_query(a, "acct_job");
+    for (size_t i = 0; i < t.format.count; i++)
+        t.format.columns[i].cell = command_field(a, q, t.format.columns[i].field->id);
+    buf_init(&t.line);
+    rc = filters(a, q, err);
+    if (!rc)
+        rc = client_query(c, q, table_row, &t, err);
+    if (!rc)
+        table_begin(&t);
+    buf_fini(&t.line);
+    sacct_format_fini(&t.format);
+    return rc;
+}
+
+/* ---- JSON: a job holds its steps --------------------------------------------------------- */
+
+struct tree {
+    struct print_json json;
+    const struct field **fields;
+    size_t raw; /* column of JobIDRaw */
+    json_t *job;
+    char job_id[32];
+};
+
+static void tree_put(struct tree *t)
+{
+    if (t->job)
+        print_json_put(&t->json, t->job);
+    t->job = NULL;
+}
+
+/* A step that was asked for alone comes without its job's line. */
+static void tree_begin(struct tree *t, const char *job_id)
+{
+    tree_put(t);
+    snprintf(t->job_id, sizeof(t->job_id), "%s", job_id);
+    t->job = json_object();
+    json_object_set_new(t->job, "job_id", json_string(job_id));
+    json_object_set_new(t->job, "steps", json_array());
+}
+
+static int tree_row(char *const *cells, size_t count, void *arg)
+{
+    struct tree *t = arg;
+    char job_id[32];
+    const char *raw = cells[t->raw];
+    size_t n = strcspn(raw, ".");
+    snprintf(job_id, sizeof(job_id), "%.*s", (int)n, raw);
+    json_t *row = print_json_object(t->fields, count, cells);
+    if (!raw[n]) { /* earlier runs (-D) have the same id and are objects of their own */
+        tree_begin(t, job_id);
+        json_object_update_missing(row, t->job);
+        json_decref(t->job);
+        t->job = row;
+        return ferror(stdout);
+    }
+    if (!t->job || strcmp(t->job_id, job_id) != 0)
+        tree_begin(t, job_id);
+    json_array_append_new(json_object_get(t->job, "steps"), row);
+    return 0;
+}
+
+static int show_json(struct client *c, struct arena *a, struct err *err)
+{
+    size_t n;
+    const struct field *all = field_table(&n);
+    struct tree t = {.fields = arena_alloc(a, n * sizeof(*t.fields))};
+    Sl__QueryRequest *q = command_query(a, "acct_job");
+    for (size_t i = 0; i < n; i++)
+        if (all[i].what == FIELD_OF_ACCT)
+            t.fields[command_field(a, q, all[i].id)] = &all[i];
+    t.raw = command_field(a, q, FIELD_ACCT_JOB_ID_RAW);
+    int rc = filters(a, q, err);
+    print_json_begin(&t.json, program, "jobs", stdout);
+    if (!rc)
+        rc = client_query(c, q, tree_row, &t, err);
+    if (!rc) {
+        tree_put(&t);
+        print_json_end(&t.json);
+    }
+    json_decref(t.job);
+    return rc;
+}
+
+static int options_check(struct err *err)
+{
+    int rc = options_built(err);
+    if (rc)
+        return rc;
+    if (opt.units && (strlen(opt.units) != 1 || !strchr("KMGTP", opt.units[0])))
+        return err_set(err, SL_EINVAL_FIELD, "--units=%s: not one of K, M, G, T, P", opt.units);
+    if (opt.delimiter && !*opt.delimiter)
+        return err_set(err, SL_EINVAL_FIELD, "--delimiter: is empty");
+    return 0;
+}
+
+/* True when the command line was answered without the controller. */
+static bool answered(void)
+{
+    if (opt.help)
+        command_help(program, "[OPTIONS]", options);
+    else if (opt.usage)
+        command_usage(program, "[OPTIONS]", options);
+    else if (opt.version)
+        command_version();
+    else if (opt.helpformat)
+        sacct_print_fields(stdout);
+    else
+        return false;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    struct client c;
+    struct arena a;
+    int at = 1;
+
+    if (command_options(options, argc, argv, &at, &err) != 0)
+        return command_usage_fail(program, &err);
+    if (answered())
+        return 0;
+    if (at < argc) {
+        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
+        return command_usage_fail(program, &err);
+    }
+    if (options_check(&err) != 0 || client_init(&c, program, &err) != 0)
+        return command_fail(program, &err);
+    command_stdout_buffer();
+    arena_init(&a);
+    int rc = opt.json ? show_json(&c, &a, &err) : show_table(&c, &a, &err);
+    rc = rc != 0 ? command_fail(program, &err) : 0;
+    arena_fini(&a);
+    client_fini(&c);
+    return rc;
+}
