@@ -71,8 +71,8 @@ int conf_text_check(const char *text, const char *name, struct err *err)
             while (is_word(s.p[n]))
                 n++;
             if (is_cut_number(s.p + sign, n - sign))
-                return err_set(err, -ERANGE, "%s:%u: the number %.40s is too large", name,
-                               s.line, s.p);
+                return err_set(err, -ERANGE, "%s:%u: the number %.*s is too large", name,
+                               s.line, n < 40 ? (int)n : 40, s.p);
             s.p += n;
         } else {
             s.line += *s.p == '\n';

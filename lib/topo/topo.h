@@ -18,6 +18,11 @@
 #include "base/err.h"
 #include "wire/slurmlike.pb-c.h"
 
+/* Bounds beside those of limits.h. */
+#define TOPO_CPU_INDEX_MAX 65535u     /* operating system numbers may have gaps */
+#define TOPO_NUMA_MAX 1024u
+#define TOPO_XML_BYTES_MAX (64u << 20)
+
 /* source: "real", "synthetic:DESC", or a path of an hwloc XML file. Returns an
  * allocated message (sl__node_topo__free_unpacked(t, NULL) frees it; it is
  * malloc-allocated throughout) or NULL. mem_mib: total memory (may be NULL). */
@@ -25,7 +30,7 @@ Sl__NodeTopo *topo_read(const char *source, uint64_t *mem_mib, struct err *err);
 /* One line: "2 sockets, 4 NUMA nodes, 16 cores, 32 CPUs". */
 char *topo_describe(const Sl__NodeTopo *t); /* caller frees */
 /* Range checks on a topology from the wire: counts agree, indices in range,
- * no PU twice, bounds of limits.h. */
+ * no PU twice, bounds as above and in limits.h. */
 int topo_check(const Sl__NodeTopo *t, struct err *err);
 
 #endif
