@@ -267,6 +267,8 @@ static bool time_finish(struct time_words *w, bool past, usec_t *when)
             tm.tm_mday += later;
         }
         time_t t = mktime(&tm);
+        if (past && t <= 0) /* sacct -S 1970-01-01: since ever; 0 would be "not set" */
+            t = 1;
         /* mktime() moves 29 February of a common year into March. */
         if (t <= 0 || (w->has_date && tm.tm_mday != w->day))
             return false;
