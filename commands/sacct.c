@@ -17,26 +17,30 @@
 
 static const char program[] = "sacct";
 
-static const char format_default[] = "jobid,jobname,partition,account,alloccpus,state,exitcode";
+static const char format_default[] =
+    "jobid,jobname,partition,account,alloccpus,state,exitcode";
 static const char format_brief[] = "jobid,state,exitcode";
 /* sacct(1) --long, as far as it is measured */
-static const char format_long[] =
-    "jobid,jobidraw,jobname,partition,maxvmsize,maxrss,maxrssnode,maxrsstask,averss,maxpages,"
-    "avecpu,ntasks,alloccpus,elapsed,state,exitcode,reqmem,maxdiskread,maxdiskwrite,reqtres,"
-    "alloctres";
+static const char format_long[] = "jobid,jobidraw,jobname,partition,maxvmsize,maxrss,"
+                                  "maxrssnode,maxrsstask,averss,maxpages,"
+                                  "avecpu,ntasks,alloccpus,elapsed,state,exitcode,"
+                                  "reqmem,maxdiskread,maxdiskwrite,reqtres,"
+                                  "alloctres";
 
 static struct {
-    const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus, *nnodes,
-        *nodelist, *partition, *qos, *start, *state, *timelimit_max, *timelimit_min, *units, *user,
-        *wckeys;
+    const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus,
+        *nnodes, *nodelist, *partition, *qos, *start, *state, *timelimit_max,
+        *timelimit_min, *units, *user, *wckeys;
     const char *associations, *clusters, *constraints, *file, *flags, *reason, *whole;
-    bool allocations, allusers, brief, duplicates, help, helpformat, json, local, longform,
-        noconvert, noheader, parsable, parsable2, truncate, usage, verbose, version;
+    bool allocations, allusers, brief, duplicates, help, helpformat, json, local,
+        longform, noconvert, noheader, parsable, parsable2, truncate, usage, verbose,
+        version;
     bool allclusters, batch_script, completion, env_vars, federation, local_uid, yaml;
 } opt;
 
 static const struct command_option options[] = {
-    {"accounts", 'A', "names", "only jobs of these accounts", &opt.accounts, NULL, NULL},
+    {"accounts", 'A', "names", "only jobs of these accounts", &opt.accounts, NULL,
+     NULL},
     {"allclusters", 'L', NULL, "not built", NULL, &opt.allclusters, NULL},
     {"allocations", 'X', NULL, "jobs only, no steps", NULL, &opt.allocations, NULL},
     {"allusers", 'a', NULL, "jobs of all users", NULL, &opt.allusers, NULL},
@@ -46,43 +50,50 @@ static const struct command_option options[] = {
     {"clusters", 'M', "names", "not built", &opt.clusters, NULL, NULL},
     {"completion", 'c', NULL, "not built", NULL, &opt.completion, NULL},
     {"constraints", 'C', "list", "not built", &opt.constraints, NULL, NULL},
-    {"delimiter", 0, "text", "between fields with -p and -P; default |", &opt.delimiter, NULL,
+    {"delimiter", 0, "text", "between fields with -p and -P; default |", &opt.delimiter,
+     NULL, NULL},
+    {"duplicates", 'D', NULL, "earlier runs of requeued jobs too", NULL,
+     &opt.duplicates, NULL},
+    {"endtime", 'E', "time", "end of the time window; default now", &opt.end, NULL,
      NULL},
-    {"duplicates", 'D', NULL, "earlier runs of requeued jobs too", NULL, &opt.duplicates, NULL},
-    {"endtime", 'E', "time", "end of the time window; default now", &opt.end, NULL, NULL},
     {"env-vars", 0, NULL, "not built", NULL, &opt.env_vars, NULL},
     {"federation", 0, NULL, "not built", NULL, &opt.federation, NULL},
     {"file", 'f', "file", "not built", &opt.file, NULL, NULL},
     {"flags", 'F', "list", "not built", &opt.flags, NULL, NULL},
-    {"format", 'o', "fields", "columns: name[%[-]width],...", &opt.format, NULL, "SACCT_FORMAT"},
+    {"format", 'o', "fields", "columns: name[%[-]width],...", &opt.format, NULL,
+     "SACCT_FORMAT"},
     {"gid", 0, "groups", "only jobs of these groups", &opt.group, NULL, NULL},
     {"group", 'g', "groups", "the same", &opt.group, NULL, NULL},
     {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"helpformat", 'e', NULL, "list the fields and exit", NULL, &opt.helpformat, NULL},
-    {"jobs", 'j', "ids", "only these jobs or steps: 12, 12_3, 12.0, 12.batch", &opt.jobs, NULL,
-     NULL},
+    {"jobs", 'j', "ids", "only these jobs or steps: 12, 12_3, 12.0, 12.batch",
+     &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"name", 0, "names", "only jobs of these names", &opt.name, NULL, NULL},
     {"ncpus", 'I', "min[-max]", "only jobs of so many CPUs", &opt.ncpus, NULL, NULL},
     {"nnodes", 'i', "min[-max]", "only jobs of so many nodes", &opt.nnodes, NULL, NULL},
-    {"noconvert", 0, NULL, "sizes in the unit they were measured in", NULL, &opt.noconvert, NULL},
-    {"nodelist", 'N', "nodes", "only jobs that ran on any of these", &opt.nodelist, NULL, NULL},
+    {"noconvert", 0, NULL, "sizes in the unit they were measured in", NULL,
+     &opt.noconvert, NULL},
+    {"nodelist", 'N', "nodes", "only jobs that ran on any of these", &opt.nodelist,
+     NULL, NULL},
     {"noheader", 'n', NULL, "no header lines", NULL, &opt.noheader, NULL},
     {"parsable", 'p', NULL, "fields end in |", NULL, &opt.parsable, NULL},
     {"parsable2", 'P', NULL, "fields are separated by |", NULL, &opt.parsable2, NULL},
-    {"partition", 'r', "names", "only jobs in these partitions", &opt.partition, NULL, NULL},
-    {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, NULL},
+    {"partition", 'r', "names", "only jobs in these partitions", &opt.partition, NULL,
+     NULL},
+    {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL,
+     NULL},
     {"reason", 'R', "list", "not built", &opt.reason, NULL, NULL},
-    {"starttime", 'S', "time", "start of the time window; default today 00:00", &opt.start, NULL,
-     NULL},
-    {"state", 's', "states", "only jobs in these states during the window", &opt.state, NULL,
-     NULL},
-    {"timelimit-max", 'K', "time", "with --timelimit-min: the upper end", &opt.timelimit_max,
+    {"starttime", 'S', "time", "start of the time window; default today 00:00",
+     &opt.start, NULL, NULL},
+    {"state", 's', "states", "only jobs in these states during the window", &opt.state,
      NULL, NULL},
-    {"timelimit-min", 'k', "time", "only jobs with this time limit", &opt.timelimit_min, NULL,
-     NULL},
+    {"timelimit-max", 'K', "time", "with --timelimit-min: the upper end",
+     &opt.timelimit_max, NULL, NULL},
+    {"timelimit-min", 'k', "time", "only jobs with this time limit", &opt.timelimit_min,
+     NULL, NULL},
     {"truncate", 'T', NULL, "cut times to the window", NULL, &opt.truncate, NULL},
     {"uid", 0, "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"units", 0, "KMGTP", "sizes in this unit", &opt.units, NULL, NULL},
@@ -104,21 +115,30 @@ static int options_built(struct err *err)
         const bool *flag;
         const char *const *value;
     } missing[] = {
-        {"allclusters", &opt.allclusters, NULL}, {"associations", NULL, &opt.associations},
-        {"batch-script", &opt.batch_script, NULL}, {"clusters", NULL, &opt.clusters},
-        {"completion", &opt.completion, NULL}, {"constraints", NULL, &opt.constraints},
-        {"env-vars", &opt.env_vars, NULL}, {"federation", &opt.federation, NULL},
-        {"file", NULL, &opt.file}, {"flags", NULL, &opt.flags}, {"reason", NULL, &opt.reason},
-        {"use-local-uid", &opt.local_uid, NULL}, {"whole-hetjob", NULL, &opt.whole},
+        {"allclusters", &opt.allclusters, NULL},
+        {"associations", NULL, &opt.associations},
+        {"batch-script", &opt.batch_script, NULL},
+        {"clusters", NULL, &opt.clusters},
+        {"completion", &opt.completion, NULL},
+        {"constraints", NULL, &opt.constraints},
+        {"env-vars", &opt.env_vars, NULL},
+        {"federation", &opt.federation, NULL},
+        {"file", NULL, &opt.file},
+        {"flags", NULL, &opt.flags},
+        {"reason", NULL, &opt.reason},
+        {"use-local-uid", &opt.local_uid, NULL},
+        {"whole-hetjob", NULL, &opt.whole},
         {"yaml", &opt.yaml, NULL},
     };
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
         if (missing[i].flag ? *missing[i].flag : *missing[i].value != NULL)
-            return err_set(err, SL_ENOT_BUILT, "--%s is not built yet", missing[i].name);
+            return err_set(err, SL_ENOT_BUILT, "--%s is not built yet",
+                           missing[i].name);
     return 0;
 }
 
-/* ---- what is asked ------------------------------------------------------------------ */
+/* ---- what is asked ------------------------------------------------------------------
+ */
 
 /* sacct(1) "DEFAULT TIME WINDOW". An end of 0 is open, so that a job of this very
  * second is seen. */
@@ -142,21 +162,26 @@ static int window(usec_t now, usec_t *start, usec_t *end, struct err *err)
     if (rc)
         return rc;
     if (*end && *start > *end)
-        return err_set(err, SL_EINVAL_TIME, "the start time %s is after the end time %s",
-                       opt.start ? opt.start : "(default)", opt.end ? opt.end : "(now)");
+        return err_set(
+            err, SL_EINVAL_TIME, "the start time %s is after the end time %s",
+            opt.start ? opt.start : "(default)", opt.end ? opt.end : "(now)");
     return 0;
 }
 
-static void window_filters(struct arena *a, Sl__QueryRequest *q, usec_t start, usec_t end)
+static void window_filters(struct arena *a, Sl__QueryRequest *q, usec_t start,
+                           usec_t end)
 {
     char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
     if (start)
-        command_filter(a, q, "start", arena_printf(a, "%" PRId64, start / USEC_PER_SEC));
+        command_filter(a, q, "start",
+                       arena_printf(a, "%" PRId64, start / USEC_PER_SEC));
     if (end) /* the whole of that second */
-        command_filter(a, q, "end", arena_printf(a, "%" PRId64, (end + USEC_PER_SEC - 1) /
-                                                                    USEC_PER_SEC));
+        command_filter(
+            a, q, "end",
+            arena_printf(a, "%" PRId64, (end + USEC_PER_SEC - 1) / USEC_PER_SEC));
     if (opt.verbose)
-        command_say(program, "Jobs eligible from %s to %s", time_format_or(start, "ever", from),
+        command_say(program, "Jobs eligible from %s to %s",
+                    time_format_or(start, "ever", from),
                     time_format_or(end, "now", to));
 }
 
@@ -180,7 +205,8 @@ static int timelimit_filter(struct arena *a, Sl__QueryRequest *q, struct err *er
         rc = span_parse(opt.timelimit_max, &max, err);
     if (!rc)
         command_filter(a, q, "timelimit",
-                       arena_printf(a, "%" PRId64 "-%" PRId64, min / (60 * USEC_PER_SEC),
+                       arena_printf(a, "%" PRId64 "-%" PRId64,
+                                    min / (60 * USEC_PER_SEC),
                                     max / (60 * USEC_PER_SEC)));
     return rc;
 }
@@ -210,12 +236,14 @@ static int filters(struct arena *a, Sl__QueryRequest *q, struct err *err)
     return timelimit_filter(a, q, err);
 }
 
-/* ---- table ------------------------------------------------------------------------------ */
+/* ---- table
+ * ------------------------------------------------------------------------------ */
 
 struct table {
     struct sacct_format format;
     struct buf line;
-    bool begun; /* the header is out: after the first sign of an answer, not before an error */
+    bool begun; /* the header is out: after the first sign of an answer, not before an
+                   error */
 };
 
 static void table_begin(struct table *t)
@@ -272,7 +300,8 @@ static int show_table(struct client *c, struct arena *a, struct err *err)
     return rc;
 }
 
-/* ---- JSON: a job holds its steps --------------------------------------------------------- */
+/* ---- JSON: a job holds its steps
+ * --------------------------------------------------------- */
 
 struct tree {
     struct print_json json;
@@ -348,7 +377,8 @@ static int options_check(struct err *err)
     if (rc)
         return rc;
     if (opt.units && (strlen(opt.units) != 1 || !strchr("KMGTP", opt.units[0])))
-        return err_set(err, SL_EINVAL_FIELD, "--units=%s: not one of K, M, G, T, P", opt.units);
+        return err_set(err, SL_EINVAL_FIELD, "--units=%s: not one of K, M, G, T, P",
+                       opt.units);
     if (opt.delimiter && !*opt.delimiter)
         return err_set(err, SL_EINVAL_FIELD, "--delimiter: is empty");
     return 0;

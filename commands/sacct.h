@@ -13,7 +13,7 @@
 
 struct sacct_column {
     const struct field *field;
-    int width;  /* characters; at least 1 */
+    int width; /* characters; at least 1 */
     bool left;
     size_t cell; /* of the query's row */
 };

@@ -26,7 +26,8 @@ static const struct field *field_find(const char *name, size_t n)
     return found;
 }
 
-static struct sacct_column *column_add(struct sacct_format *f, const struct field *field)
+static struct sacct_column *column_add(struct sacct_format *f,
+                                       const struct field *field)
 {
     f->columns = xrealloc(f->columns, (f->count + 1) * sizeof(*f->columns));
     struct sacct_column *c = &f->columns[f->count++];
@@ -45,7 +46,8 @@ static void column_add_all(struct sacct_format *f)
 }
 
 /* "name", "name%30", "name%-30": n bytes. */
-static int column_parse(struct sacct_format *f, const char *text, size_t n, struct err *err)
+static int column_parse(struct sacct_format *f, const char *text, size_t n,
+                        struct err *err)
 {
     size_t name = strcspn(text, "%,");
     if (name > n)
@@ -56,15 +58,16 @@ static int column_parse(struct sacct_format *f, const char *text, size_t n, stru
     }
     const struct field *field = name ? field_find(text, name) : NULL;
     if (!field)
-        return err_set(err, SL_EINVAL_FIELD, "Invalid field requested: \"%.*s\"", (int)name,
-                       text);
+        return err_set(err, SL_EINVAL_FIELD, "Invalid field requested: \"%.*s\"",
+                       (int)name, text);
     struct sacct_column *c = column_add(f, field);
     if (name == n)
         return 0;
     char *end;
     long width = strtol(text + name + 1, &end, 10);
     if (end != text + n || width == 0 || labs(width) > WIDTH_MAX)
-        return err_set(err, SL_EINVAL_FIELD, "Invalid width of field \"%.*s\"", (int)n, text);
+        return err_set(err, SL_EINVAL_FIELD, "Invalid width of field \"%.*s\"", (int)n,
+                       text);
     c->width = (int)labs(width);
     c->left = width < 0;
     return 0;
@@ -107,7 +110,8 @@ void sacct_print_fields(FILE *out)
         fputc('\n', out);
 }
 
-/* ---- units ------------------------------------------------------------------------------ */
+/* ---- units
+ * ------------------------------------------------------------------------------ */
 
 static const char units[] = "KMGTP";
 
@@ -164,7 +168,8 @@ static bool is_size(const struct field *field)
     }
 }
 
-/* ---- lines -------------------------------------------------------------------------------- */
+/* ---- lines
+ * -------------------------------------------------------------------------------- */
 
 /* Bytes of the first `chars` characters of UTF-8 text; *shown counts them. */
 static size_t head_bytes(const char *text, size_t chars, size_t *shown)
@@ -204,7 +209,8 @@ static void put_column(const struct sacct_column *c, const char *text, struct bu
     buf_putc(line, ' ');
 }
 
-static void put_cell(const struct sacct_format *f, size_t i, const char *text, struct buf *line)
+static void put_cell(const struct sacct_format *f, size_t i, const char *text,
+                     struct buf *line)
 {
     if (!f->parsable) {
         put_column(&f->columns[i], text, line);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELPERS 2u                       /* a long search does not hold up short ones */
+#define HELPERS 2u /* a long search does not hold up short ones */
 #define CHUNK_BYTES (256u << 10)
 #define CHUNK_USEC (50 * USEC_PER_SEC / 1000) /* then another query has its turn */
 #define FIELDS_MAX 256u
@@ -65,7 +65,8 @@ bool acct_knows(const char *what)
     return strcmp(what, "acct_job") == 0;
 }
 
-/* ---- one chunk, on the helper ------------------------------------------------------ */
+/* ---- one chunk, on the helper ------------------------------------------------------
+ */
 
 static bool query_stop(void *arg)
 {
@@ -88,13 +89,14 @@ static int query_search(struct acct_query *q)
 {
     int rc = acct_filter_resolve(&q->filter, &q->err);
     if (!rc)
-        rc = store_query_job_ids(q->helper->store, &q->filter.store, &q->ids, &q->ids_count,
-                                 &q->err);
+        rc = store_query_job_ids(q->helper->store, &q->filter.store, &q->ids,
+                                 &q->ids_count, &q->err);
     q->searched = true;
     return rc;
 }
 
-static void query_line(struct acct_query *q, const struct acct_line *line, struct buf *out)
+static void query_line(struct acct_query *q, const struct acct_line *line,
+                       struct buf *out)
 {
     for (size_t i = 0; i < q->fields_count; i++) {
         buf_clear(&q->cell);
@@ -138,8 +140,8 @@ static int query_job(const struct store_job *row, void *arg)
         return 0;
     buf_clear(&q->steps);
     q->steps_rows = 0;
-    if (q->filter.steps && store_query_steps(q->helper->store, row->job_id, row->restart,
-                                             query_step, &one, &q->err))
+    if (q->filter.steps && store_query_steps(q->helper->store, row->job_id,
+                                             row->restart, query_step, &one, &q->err))
         return 1;
     if (acct_filter_job_line(&q->filter, row)) {
         query_line(q, &one.line, &q->cells);
@@ -158,8 +160,8 @@ static int query_chunk(struct acct_query *q)
     usec_t until = clock_mono_usec() + CHUNK_USEC;
     while (!rc && q->at < q->ids_count && q->cells.len < CHUNK_BYTES &&
            clock_mono_usec() < until && !atomic_load(&q->cancelled)) {
-        rc = store_query_job(q->helper->store, &q->filter.store, q->ids[q->at++], query_job, q,
-                             &q->err);
+        rc = store_query_job(q->helper->store, &q->filter.store, q->ids[q->at++],
+                             query_job, q, &q->err);
         if (!rc)
             rc = q->err.code; /* of a job's steps */
     }
@@ -182,7 +184,8 @@ static void query_run(struct work *w)
     q->err.code = rc;
 }
 
-/* ---- on the loop ---------------------------------------------------------------------- */
+/* ---- on the loop
+ * ---------------------------------------------------------------------- */
 
 static void query_free(struct acct_query *q)
 {
@@ -249,10 +252,12 @@ void acct_query_cancel(struct acct_query *q)
         query_free(q);
 }
 
-static int fields_take(struct acct_query *q, const Sl__QueryRequest *request, struct err *err)
+static int fields_take(struct acct_query *q, const Sl__QueryRequest *request,
+                       struct err *err)
 {
     if (request->n_fields == 0 || request->n_fields > FIELDS_MAX)
-        return err_set(err, SL_EINVAL_FIELD, "accounting query: %zu fields; 1 to %u are possible",
+        return err_set(err, SL_EINVAL_FIELD,
+                       "accounting query: %zu fields; 1 to %u are possible",
                        request->n_fields, FIELDS_MAX);
     for (size_t i = 0; i < request->n_fields; i++)
         if (!acct_cell_known(request->fields[i]))
@@ -270,8 +275,8 @@ struct acct_query *acct_query_start(struct acct *a, const Sl__QueryRequest *requ
 {
     struct acct_filter filter;
     if (a->count >= ACCT_QUERIES_MAX) {
-        err_set(err, SL_ETOO_MANY, "%u accounting queries are under way; try again later",
-                a->count);
+        err_set(err, SL_ETOO_MANY,
+                "%u accounting queries are under way; try again later", a->count);
         return NULL;
     }
     if (acct_filter_init(&filter, request, viewer, err))
@@ -301,8 +306,8 @@ struct acct_query *acct_query_start(struct acct *a, const Sl__QueryRequest *requ
     return q;
 }
 
-struct acct *acct_create(struct event_base *base, const char *store_url, const char *cluster,
-                         struct err *err)
+struct acct *acct_create(struct event_base *base, const char *store_url,
+                         const char *cluster, struct err *err)
 {
     struct acct *a = xcalloc(1, sizeof(*a));
     a->url = xstrdup(store_url);
@@ -327,7 +332,8 @@ void acct_destroy(struct acct *a)
         acct_query_cancel(q);
     }
     for (unsigned i = 0; i < HELPERS; i++) {
-        helper_destroy(a->helpers[i].thread); /* delivers, and so frees, what was posted */
+        helper_destroy(
+            a->helpers[i].thread); /* delivers, and so frees, what was posted */
         store_close(a->helpers[i].store);
     }
     free(a->url);

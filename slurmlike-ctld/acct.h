@@ -50,8 +50,8 @@ struct acct_ops { /* called on the loop thread */
 };
 
 /* store_url, cluster: copied. The store is opened at the first query. */
-struct acct *acct_create(struct event_base *base, const char *store_url, const char *cluster,
-                         struct err *err);
+struct acct *acct_create(struct event_base *base, const char *store_url,
+                         const char *cluster, struct err *err);
 /* Cancels every query and waits for the helpers. */
 void acct_destroy(struct acct *a);
 

@@ -22,11 +22,14 @@ static struct common common(const struct acct_line *l)
 {
     const struct store_job *j = l->job;
     const struct store_step *s = l->step;
-    struct common c =
-        s ? (struct common){s->state, s->exit_status, s->nodes_count, s->cpus, s->cancelled_by,
-                            s->start, s->end, s->suspended, s->nodelist, s->tres}
-          : (struct common){j->state, j->exit_status, j->nodes_count, j->cpus, j->cancelled_by,
-                            j->start, j->end, j->suspended, j->nodelist, j->tres_alloc};
+    struct common c = s ? (struct common){s->state, s->exit_status,  s->nodes_count,
+                                          s->cpus,  s->cancelled_by, s->start,
+                                          s->end,   s->suspended,    s->nodelist,
+                                          s->tres}
+                        : (struct common){j->state,     j->exit_status,  j->nodes_count,
+                                          j->cpus,      j->cancelled_by, j->start,
+                                          j->end,       j->suspended,    j->nodelist,
+                                          j->tres_alloc};
     if (!c.start) { /* it holds nothing: the counts are what was asked for */
         c.cpus = 0;
         c.nodes_count = 0;
@@ -63,7 +66,8 @@ static void put_exit(uint32_t status, struct buf *out)
 static void put_cpu(int64_t usec, struct buf *out)
 {
     int64_t s = usec / USEC_PER_SEC;
-    int days = (int)(s / 86400), hours = (int)(s / 3600 % 24), minutes = (int)(s / 60 % 60);
+    int days = (int)(s / 86400), hours = (int)(s / 3600 % 24),
+        minutes = (int)(s / 60 % 60);
     if (days)
         buf_printf(out, "%d-%02d:%02d:%02d", days, hours, minutes, (int)(s % 60));
     else if (hours || usec % USEC_PER_SEC / 1000 == 0)
@@ -73,7 +77,8 @@ static void put_cpu(int64_t usec, struct buf *out)
                    (int)(usec % USEC_PER_SEC / 1000));
 }
 
-/* ---- identity ---------------------------------------------------------------------------- */
+/* ---- identity
+ * ---------------------------------------------------------------------------- */
 
 static void put_step_suffix(const struct acct_line *l, struct buf *out)
 {
@@ -121,7 +126,8 @@ static void cell_submit_line(const struct acct_line *l, struct buf *out)
     buf_puts(out, l->step ? l->step->command : l->job->submit_line);
 }
 
-/* ---- state ------------------------------------------------------------------------------- */
+/* ---- state
+ * ------------------------------------------------------------------------------- */
 
 static void cell_state(const struct acct_line *l, struct buf *out)
 {
@@ -155,7 +161,8 @@ static void cell_reason(const struct acct_line *l, struct buf *out)
         buf_puts(out, job_reason_name(l->job->reason));
 }
 
-/* ---- times -------------------------------------------------------------------------------- */
+/* ---- times
+ * -------------------------------------------------------------------------------- */
 
 static void cell_submit(const struct acct_line *l, struct buf *out)
 {
@@ -238,10 +245,13 @@ static void cell_system_cpu(const struct acct_line *l, struct buf *out)
 static void cell_total_cpu(const struct acct_line *l, struct buf *out)
 {
     put_cpu(l->step ? l->step->user_cpu_usec + l->step->system_cpu_usec
-                    : l->user_cpu_usec + l->system_cpu_usec, out);
+                    : l->user_cpu_usec + l->system_cpu_usec,
+            out);
 }
 
-/* ---- size -------------------------------------------------------------------------------------- */
+/* ---- size
+ * -----------------
+ */
 
 static void cell_alloc_cpus(const struct acct_line *l, struct buf *out)
 {
@@ -289,7 +299,8 @@ static void cell_req_mem(const struct acct_line *l, struct buf *out)
         buf_printf(out, "%" PRIu64 "M", l->job->req_mem_mib);
 }
 
-/* ---- use: steps only ------------------------------------------------------------------------------ */
+/* ---- use: steps only
+ * ------------------------------------------------------------------------------ */
 
 static void put_kib(uint64_t kib, struct buf *out)
 {
@@ -330,7 +341,9 @@ static void cell_ave_cpu(const struct acct_line *l, struct buf *out)
 {
     if (l->step)
         put_cpu((l->step->user_cpu_usec + l->step->system_cpu_usec) /
-                (l->step->ntasks ? l->step->ntasks : 1) / USEC_PER_SEC * USEC_PER_SEC, out);
+                    (l->step->ntasks ? l->step->ntasks : 1) / USEC_PER_SEC *
+                    USEC_PER_SEC,
+                out);
 }
 
 static void cell_disk_read(const struct acct_line *l, struct buf *out)
@@ -357,22 +370,30 @@ static void cell_layout(const struct acct_line *l, struct buf *out)
         buf_puts(out, l->step->layout);
 }
 
-/* ---- plain columns of the job ------------------------------------------------------------------ */
+/* ---- plain columns of the job
+ * ------------------------------------------------------------------ */
 
 enum plain { PLAIN_NONE, PLAIN_TEXT, PLAIN_U32 };
 
 static const struct cell {
     uint32_t field;
-    cell_f fill;      /* NULL: a plain column */
+    cell_f fill; /* NULL: a plain column */
     enum plain plain;
-    size_t offset;    /* in struct store_job */
-    bool steps;       /* plain: printed for steps too */
+    size_t offset; /* in struct store_job */
+    bool steps;    /* plain: printed for steps too */
 } cells[] = {
-#define TEXT(sym, member, steps)                                                           \
-    {FIELD_ACCT_##sym, NULL, PLAIN_TEXT, offsetof(struct store_job, member), steps}
-#define U32(sym, member, steps)                                                            \
-    {FIELD_ACCT_##sym, NULL, PLAIN_U32, offsetof(struct store_job, member), steps}
-#define FILL(sym, fn) {FIELD_ACCT_##sym, fn, PLAIN_NONE, 0, false}
+#define TEXT(sym, member, steps)                                                       \
+    {                                                                                  \
+        FIELD_ACCT_##sym, NULL, PLAIN_TEXT, offsetof(struct store_job, member), steps  \
+    }
+#define U32(sym, member, steps)                                                        \
+    {                                                                                  \
+        FIELD_ACCT_##sym, NULL, PLAIN_U32, offsetof(struct store_job, member), steps   \
+    }
+#define FILL(sym, fn)                                                                  \
+    {                                                                                  \
+        FIELD_ACCT_##sym, fn, PLAIN_NONE, 0, false                                     \
+    }
     FILL(JOB_ID, cell_job_id),
     FILL(JOB_ID_RAW, cell_job_id_raw),
     FILL(NAME, cell_name),

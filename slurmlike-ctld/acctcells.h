@@ -12,7 +12,7 @@
 
 struct acct_line {
     const struct store_job *job;
-    const struct store_step *step; /* NULL: the job's own line */
+    const struct store_step *step;          /* NULL: the job's own line */
     int64_t user_cpu_usec, system_cpu_usec; /* job: the sum of its steps */
     usec_t now;
     usec_t cut_start, cut_end; /* --truncate; 0: none */

@@ -14,11 +14,12 @@
 
 #define NSS_BYTES_MAX (1u << 20) /* an entry of the user or group database */
 
-/* ---- values ------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------
+ */
 
 /* Splits at commas outside of brackets; the parts live in the arena. */
-static int list_split(struct arena *a, const char *key, const char *text, struct acct_list *out,
-                      struct err *err)
+static int list_split(struct arena *a, const char *key, const char *text,
+                      struct acct_list *out, struct err *err)
 {
     size_t cap = 1;
     for (const char *p = text; *p; p++)
@@ -144,11 +145,15 @@ static int take_state(const struct input *in, struct err *err)
         enum job_state state;
         uint32_t flags;
         if (!job_state_parse(list.v[i], &state, &flags))
-            return err_set(err, SL_EINVAL_FIELD, "Invalid job state specified: %s", list.v[i]);
+            return err_set(err, SL_EINVAL_FIELD, "Invalid job state specified: %s",
+                           list.v[i]);
         if (flags)
-            return err_set(err, SL_EINVAL_FIELD, "job state %s passes and is not in the "
-                           "accounting records; ask for a base state such as RUNNING or "
-                           "FAILED", list.v[i]);
+            return err_set(
+                err, SL_EINVAL_FIELD,
+                "job state %s passes and is not in the "
+                "accounting records; ask for a base state such as RUNNING or "
+                "FAILED",
+                list.v[i]);
         if (state == JOB_PENDING)
             f->store.was_pending = true;
         else if (state == JOB_RUNNING)
@@ -164,7 +169,8 @@ static int take_state(const struct input *in, struct err *err)
 static int take_time(const struct input *in, usec_t *out, struct err *err)
 {
     uint64_t seconds;
-    int rc = num_parse_u64(in->key, in->value, 0, INT64_MAX / USEC_PER_SEC, &seconds, err);
+    int rc =
+        num_parse_u64(in->key, in->value, 0, INT64_MAX / USEC_PER_SEC, &seconds, err);
     if (!rc)
         *out = (usec_t)seconds * USEC_PER_SEC;
     return rc;
@@ -196,8 +202,8 @@ static int take_range(const struct input *in, struct acct_range *out, struct err
         *dash++ = '\0';
     int rc = num_parse_u64(in->key, text, 0, UINT32_MAX, &out->min, err);
     if (!rc)
-        rc = num_parse_u64(in->key, dash ? dash : text, out->min ? out->min : 1, UINT32_MAX,
-                           &out->max, err);
+        rc = num_parse_u64(in->key, dash ? dash : text, out->min ? out->min : 1,
+                           UINT32_MAX, &out->max, err);
     return rc;
 }
 
@@ -278,7 +284,8 @@ static const struct {
 };
 #define FILTERS_COUNT (sizeof(filters) / sizeof(filters[0]))
 
-static int take(struct acct_filter *f, const Sl__KeyValue *kv, uid_t viewer, struct err *err)
+static int take(struct acct_filter *f, const Sl__KeyValue *kv, uid_t viewer,
+                struct err *err)
 {
     const struct input in = {f, kv->key, kv->value, viewer};
     for (size_t i = 0; i < FILTERS_COUNT; i++)
@@ -288,8 +295,8 @@ static int take(struct acct_filter *f, const Sl__KeyValue *kv, uid_t viewer, str
                    kv->key);
 }
 
-int acct_filter_init(struct acct_filter *f, const Sl__QueryRequest *request, uid_t viewer,
-                     struct err *err)
+int acct_filter_init(struct acct_filter *f, const Sl__QueryRequest *request,
+                     uid_t viewer, struct err *err)
 {
     int rc = 0;
     memset(f, 0, sizeof(*f));
@@ -309,7 +316,8 @@ void acct_filter_fini(struct acct_filter *f)
     arena_fini(&f->arena);
 }
 
-/* ---- names to numbers ------------------------------------------------------------------ */
+/* ---- names to numbers
+ * ------------------------------------------------------------------ */
 
 /* 1 *id is set, 0 no such name, negative: the database failed. */
 static int user_id(const char *name, uint32_t *id, struct err *err)
@@ -350,7 +358,8 @@ static bool number(const char *text, uint32_t *id)
 int acct_filter_resolve(struct acct_filter *f, struct err *err)
 {
     uint32_t *uids = arena_alloc(&f->arena, (f->users.count + 1) * sizeof(*uids));
-    const char **unknown = arena_alloc(&f->arena, (f->users.count + 1) * sizeof(*unknown));
+    const char **unknown =
+        arena_alloc(&f->arena, (f->users.count + 1) * sizeof(*unknown));
     f->store.uids = uids;
     f->store.users = unknown;
     for (size_t i = 0; i < f->users.count; i++) {
@@ -371,13 +380,15 @@ int acct_filter_resolve(struct acct_filter *f, struct err *err)
         if (rc < 0)
             return rc;
         if (!rc)
-            return err_set(err, SL_EINVAL_FIELD, "Invalid group id: %s", f->groups.v[i]);
+            return err_set(err, SL_EINVAL_FIELD, "Invalid group id: %s",
+                           f->groups.v[i]);
         f->gids[f->gids_count++] = id;
     }
     return 0;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------- */
 
 static bool list_has(const struct acct_list *list, const char *text)
 {
@@ -428,7 +439,8 @@ static bool sel_has_any(const struct job_sel *sel, const char *array_tasks)
     size_t count = 0;
     bool found = false;
     arena_init(&a);
-    if (array_parse(array_tasks, ARRAY_TASKS_MAX, &a, &ids, &count, &throttle, NULL) == 0)
+    if (array_parse(array_tasks, ARRAY_TASKS_MAX, &a, &ids, &count, &throttle, NULL) ==
+        0)
         for (size_t i = 0; i < count && !found; i++)
             found = sel_has_id(sel, ids[i]);
     arena_fini(&a);
@@ -455,10 +467,11 @@ bool acct_filter_job(const struct acct_filter *f, const struct store_job *row)
     bool selected = f->sels_count == 0;
     for (size_t i = 0; i < f->sels_count && !selected; i++)
         selected = sel_has_job(&f->sels[i], row);
-    return selected && list_has(&f->qos, row->qos) && list_has(&f->wckeys, row->wckey) &&
-           gid_has(f, row->gid) && range_has(&f->nnodes, row->nodes_count) &&
-           range_has(&f->ncpus, row->cpus) &&
-           range_has(&f->timelimit_min, (uint64_t)(row->time_limit / (60 * USEC_PER_SEC))) &&
+    return selected && list_has(&f->qos, row->qos) &&
+           list_has(&f->wckeys, row->wckey) && gid_has(f, row->gid) &&
+           range_has(&f->nnodes, row->nodes_count) && range_has(&f->ncpus, row->cpus) &&
+           range_has(&f->timelimit_min,
+                     (uint64_t)(row->time_limit / (60 * USEC_PER_SEC))) &&
            nodes_has(f, row->nodelist);
 }
 

@@ -37,8 +37,8 @@ struct acct_filter {
 };
 
 /* Checks and takes the request's filters. On failure f needs no fini. */
-int acct_filter_init(struct acct_filter *f, const Sl__QueryRequest *request, uid_t viewer,
-                     struct err *err);
+int acct_filter_init(struct acct_filter *f, const Sl__QueryRequest *request,
+                     uid_t viewer, struct err *err);
 void acct_filter_fini(struct acct_filter *f);
 /* Names of users and groups to numbers: blocks, helper thread. */
 int acct_filter_resolve(struct acct_filter *f, struct err *err);

@@ -90,8 +90,8 @@ static int put_job(struct store *s, const struct store_job *row, struct err *err
     if (!st)
         return SL_ESTORE;
     sqlite3_bind_int64(st, 1, row->job_id);
-    if (sqlite3_bind_blob64(st, 2, row->state_record.p, row->state_record.n, SQLITE_STATIC) !=
-        SQLITE_OK)
+    if (sqlite3_bind_blob64(st, 2, row->state_record.p, row->state_record.n,
+                            SQLITE_STATIC) != SQLITE_OK)
         return engine_fail(s, err, "write a job record");
     return run(s, st, err);
 }
@@ -109,7 +109,8 @@ static int put_named(struct store *s, enum statement put, enum statement delete,
     return rc == SQLITE_OK ? run(s, st, err) : engine_fail(s, err, "write a record");
 }
 
-static int put_node_event(struct store *s, const struct store_node_event *row, struct err *err)
+static int put_node_event(struct store *s, const struct store_node_event *row,
+                          struct err *err)
 {
     sqlite3_stmt *st = engine_statement(s, STATEMENT_CLOSE_NODE_EVENT, err);
     if (!st)
@@ -145,7 +146,8 @@ static int put_blob(struct store *s, const struct txn_blob *row, struct err *err
     if (!st)
         return SL_ESTORE;
     sqlite3_bind_blob(st, 1, row->digest, 32, SQLITE_STATIC);
-    if (sqlite3_bind_blob64(st, 2, row->data.p, row->data.n, SQLITE_STATIC) != SQLITE_OK)
+    if (sqlite3_bind_blob64(st, 2, row->data.p, row->data.n, SQLITE_STATIC) !=
+        SQLITE_OK)
         return engine_fail(s, err, "write a script or environment");
     return run(s, st, err);
 }
@@ -165,7 +167,8 @@ static int put_op(struct store *s, const struct txn_op *op, struct err *err)
     case TXN_NODE:
         return put_named(s, STATEMENT_PUT_NODE, STATEMENT_DELETE_NODE, row, err);
     case TXN_PARTITION:
-        return put_named(s, STATEMENT_PUT_PARTITION, STATEMENT_DELETE_PARTITION, row, err);
+        return put_named(s, STATEMENT_PUT_PARTITION, STATEMENT_DELETE_PARTITION, row,
+                         err);
     case TXN_META:
         return put_named(s, STATEMENT_PUT_META, STATEMENT_DELETE_META, row, err);
     case TXN_NODE_EVENT:
@@ -195,7 +198,8 @@ static void digests_remember(struct store *s, const struct store_txn *t)
 static void checkpoint(struct store *s)
 {
     s->checkpoint_at = s->wal_pages + CHECKPOINT_PAGES;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc =
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
         return;
     struct err err;
@@ -206,7 +210,8 @@ static void checkpoint(struct store *s)
 int store_commit(struct store *s, struct store_txn *t, struct err *err)
 {
     if (s->read_only)
-        return err_set(err, SL_ESTORE, "store %s: cannot write: opened for reading", s->path);
+        return err_set(err, SL_ESTORE, "store %s: cannot write: opened for reading",
+                       s->path);
     if (store_txn_empty(t))
         return 0;
     int rc = run_slot(s, STATEMENT_BEGIN, err);

@@ -12,9 +12,9 @@
 
 #define URL_SQLITE "sqlite:"
 /* Below this the log of a database that had a burst is cut back on disk. */
-#define SETTINGS_WRITER                                                                    \
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF;"           \
-    "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"     \
+#define SETTINGS_WRITER                                                                \
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF;"       \
+    "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;" \
     "PRAGMA journal_size_limit=67108864;"
 #define SETTINGS_READER "PRAGMA temp_store=MEMORY; PRAGMA query_only=ON;"
 
@@ -41,11 +41,12 @@ int engine_fail(struct store *s, struct err *err, const char *what)
 {
     int code = sqlite3_extended_errcode(s->db);
     int os = sqlite3_system_errno(s->db);
-    bool os_known = os && ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN ||
-                           (code & 0xff) == SQLITE_FULL);
+    bool os_known =
+        os && ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN ||
+               (code & 0xff) == SQLITE_FULL);
     return err_set(err, SL_ESTORE, "store %s: cannot %s: %s%s%s%s", s->path, what,
-                   sqlite3_errmsg(s->db), os_known ? ": " : "", os_known ? strerror(os) : "",
-                   advice(code));
+                   sqlite3_errmsg(s->db), os_known ? ": " : "",
+                   os_known ? strerror(os) : "", advice(code));
 }
 
 sqlite3_stmt *engine_statement(struct store *s, enum statement slot, struct err *err)
@@ -89,17 +90,21 @@ static int connection_open(struct store *s, struct err *err)
     if (rc != SQLITE_OK)
         return engine_fail(s, err, "open");
     sqlite3_busy_timeout(s->db, BUSY_WAIT_MSEC);
-    return engine_exec(s, s->read_only ? SETTINGS_READER : SETTINGS_WRITER, "open", err);
+    return engine_exec(s, s->read_only ? SETTINGS_READER : SETTINGS_WRITER, "open",
+                       err);
 }
 
 static int url_path(const char *url, char **path, struct err *err)
 {
     if (strncmp(url, "postgresql:", 11) == 0 || strncmp(url, "postgres:", 9) == 0)
-        return err_set(err, SL_ENOT_BUILT, "store %s: PostgreSQL is not built yet; use "
-                       "sqlite:PATH", url);
+        return err_set(err, SL_ENOT_BUILT,
+                       "store %s: PostgreSQL is not built yet; use "
+                       "sqlite:PATH",
+                       url);
     const char *rest = url + strlen(URL_SQLITE);
     if (strncmp(url, URL_SQLITE, strlen(URL_SQLITE)) != 0 || !*rest || *rest == ':')
-        return err_set(err, SL_ESTORE, "store \"%s\": not a store; write sqlite:PATH", url);
+        return err_set(err, SL_ESTORE, "store \"%s\": not a store; write sqlite:PATH",
+                       url);
     *path = xstrdup(rest);
     return 0;
 }
@@ -146,13 +151,15 @@ int store_integrity_check(struct store *s, struct err *err)
     int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
-    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    const char *text =
+        rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
     int result = 0;
     if (!text)
         result = engine_fail(s, err, "check its integrity");
     else if (strcmp(text, "ok") != 0)
-        result = err_set(err, SL_ESTORE, "store %s: damaged: %s; restore it from a backup",
-                         s->path, text);
+        result =
+            err_set(err, SL_ESTORE, "store %s: damaged: %s; restore it from a backup",
+                    s->path, text);
     sqlite3_finalize(st);
     return result;
 }

@@ -12,8 +12,8 @@
 
 #include <sqlite3.h>
 
-#define DIGESTS_RECENT 1024u       /* blobs known to be in the file; power of two */
-#define BUSY_WAIT_MSEC 5000        /* readers wait for a checkpoint, never for a commit */
+#define DIGESTS_RECENT 1024u /* blobs known to be in the file; power of two */
+#define BUSY_WAIT_MSEC 5000  /* readers wait for a checkpoint, never for a commit */
 
 /* Statements are prepared at first use and kept; one slot each. */
 enum statement {
@@ -50,12 +50,12 @@ enum statement {
 struct store {
     char *path;
     bool read_only;
-    int lock_fd;                              /* -1 for readers */
+    int lock_fd; /* -1 for readers */
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
-    int wal_pages;                            /* in the write-ahead log after the last commit */
-    int checkpoint_at;                        /* wal_pages that cause the next checkpoint */
-    bool (*stop)(void *arg);                  /* store_set_stop */
+    int wal_pages;           /* in the write-ahead log after the last commit */
+    int checkpoint_at;       /* wal_pages that cause the next checkpoint */
+    bool (*stop)(void *arg); /* store_set_stop */
     void *stop_arg;
     unsigned char digests[DIGESTS_RECENT][32]; /* direct mapped by the first bytes */
 };

@@ -54,7 +54,9 @@ static int file_create(const char *path, struct err *err)
         return err_errno(err, "store %s: cannot create", path);
     close(fd);
     const char *slash = strrchr(path, '/');
-    char *dir = !slash ? xstrdup(".") : slash == path ? xstrdup("/") : strndup(path, slash - path);
+    char *dir = !slash          ? xstrdup(".")
+                : slash == path ? xstrdup("/")
+                                : strndup(path, slash - path);
     ASSERT(dir);
     int rc = dir_sync(dir, err);
     free(dir);
@@ -67,11 +69,15 @@ static int lock_refused(const char *path, int fd, struct err *err)
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     long pid = n > 0 ? strtol(text, NULL, 10) : 0;
     if (pid > 0)
-        return err_set(err, SL_ESTORE,
-                       "store %s: another controller, process %ld, is using it; stop that "
-                       "one first", path, pid);
-    return err_set(err, SL_ESTORE, "store %s: another controller is using it; stop that one "
-                   "first", path);
+        return err_set(
+            err, SL_ESTORE,
+            "store %s: another controller, process %ld, is using it; stop that "
+            "one first",
+            path, pid);
+    return err_set(err, SL_ESTORE,
+                   "store %s: another controller is using it; stop that one "
+                   "first",
+                   path);
 }
 
 static int lock_fill(const char *name, int fd, struct err *err)

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sweeps ------------------------------------------------------------------------ */
+/* ---- sweeps ------------------------------------------------------------------------
+ */
 
 static struct store_bytes column_bytes(sqlite3_stmt *st, int i)
 {
@@ -62,13 +63,13 @@ int store_each_live_job(struct store *s, store_record_f fn, void *arg, struct er
     return each(s, STATEMENT_EACH_LIVE, fn, arg, err);
 }
 
-int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p, size_t *n,
-                   struct err *err)
+int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p,
+                   size_t *n, struct err *err)
 {
     ASSERT(strcmp(which, "script") == 0 || strcmp(which, "env") == 0);
     bool script = strcmp(which, "script") == 0;
-    sqlite3_stmt *st = engine_statement(s, script ? STATEMENT_BLOB_SCRIPT : STATEMENT_BLOB_ENV,
-                                        err);
+    sqlite3_stmt *st =
+        engine_statement(s, script ? STATEMENT_BLOB_SCRIPT : STATEMENT_BLOB_ENV, err);
     if (!st)
         return SL_ESTORE;
     sqlite3_bind_int64(st, 1, job_id);
@@ -89,7 +90,8 @@ int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p
     return result;
 }
 
-/* ---- rows -------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------
+ */
 
 static void read_column(sqlite3_stmt *st, int i, const struct column *c, char *row)
 {
@@ -132,8 +134,8 @@ static void rows_fini(struct rows *r)
 }
 
 /* Reads all rows that the statement gives and resets it. */
-static int rows_read(struct store *s, sqlite3_stmt *st, const struct table *t, struct rows *r,
-                     struct err *err)
+static int rows_read(struct store *s, sqlite3_stmt *st, const struct table *t,
+                     struct rows *r, struct err *err)
 {
     int rc;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
@@ -156,8 +158,9 @@ static int rows_read(struct store *s, sqlite3_stmt *st, const struct table *t, s
     return result;
 }
 
-static int rows_get(struct store *s, enum statement slot, const struct table *t, uint32_t job_id,
-                    const uint32_t *restart, struct rows *r, struct err *err)
+static int rows_get(struct store *s, enum statement slot, const struct table *t,
+                    uint32_t job_id, const uint32_t *restart, struct rows *r,
+                    struct err *err)
 {
     sqlite3_stmt *st = engine_statement(s, slot, err);
     if (!st)
@@ -168,8 +171,8 @@ static int rows_get(struct store *s, enum statement slot, const struct table *t,
     return rows_read(s, st, t, r, err);
 }
 
-int store_query_steps(struct store *s, uint32_t job_id, uint32_t restart, store_step_f fn,
-                      void *arg, struct err *err)
+int store_query_steps(struct store *s, uint32_t job_id, uint32_t restart,
+                      store_step_f fn, void *arg, struct err *err)
 {
     struct rows r = {0};
     arena_init(&r.arena);
@@ -194,7 +197,8 @@ int store_query_allocs(struct store *s, uint32_t job_id, store_alloc_f fn, void 
     return rc;
 }
 
-/* ---- which jobs ---------------------------------------------------------------------- */
+/* ---- which jobs
+ * ---------------------------------------------------------------------- */
 
 /* A list of values goes to the database as one JSON array, so that the statement
  * does not depend on its length. */
@@ -232,12 +236,13 @@ static void where_states(const struct store_filter *f, struct buf *b)
         return;
     buf_puts(b, " AND (0");
     if (f->states_count)
-        buf_puts(b, " OR (state" IN_LIST(":states") " AND (end_time = 0 OR end_time <= :end))");
+        buf_puts(b, " OR (state" IN_LIST(
+                        ":states") " AND (end_time = 0 OR end_time <= :end))");
     if (f->was_running)
         buf_puts(b, " OR (start_time > 0 AND start_time <= :end)");
     if (f->was_pending)
         buf_puts(b, " OR (CASE WHEN start_time > 0 THEN start_time >= :start"
-                 " ELSE 1 END)");
+                    " ELSE 1 END)");
     if (f->duplicates)
         buf_puts(b, " OR restart > 0"); /* an earlier run may have had it */
     buf_puts(b, ")");
@@ -269,16 +274,20 @@ static void ids_sql(const struct store_filter *f, struct buf *b)
 {
     static const char window[] = " AND (end_time = 0 OR end_time >= :start)";
     if (f->job_ids_count) {
-        buf_printf(b, "SELECT job_id FROM job WHERE job_id" IN_LIST(":jobs") "%s", window);
+        buf_printf(b, "SELECT job_id FROM job WHERE job_id" IN_LIST(":jobs") "%s",
+                   window);
         where_rest(f, b);
-        buf_printf(b, " UNION SELECT job_id FROM job WHERE array_job_id > 0"
-                   " AND array_job_id" IN_LIST(":jobs") "%s", window);
+        buf_printf(b,
+                   " UNION SELECT job_id FROM job WHERE array_job_id > 0"
+                   " AND array_job_id" IN_LIST(":jobs") "%s",
+                   window);
         where_rest(f, b);
     } else if (f->start > 0) {
         buf_puts(b, "SELECT job_id FROM job INDEXED BY job_end WHERE end_time > 0"
-                 " AND end_time >= :start");
+                    " AND end_time >= :start");
         where_rest(f, b);
-        buf_puts(b, " UNION SELECT job.job_id FROM job_live CROSS JOIN job USING (job_id)"
+        buf_puts(b,
+                 " UNION SELECT job.job_id FROM job_live CROSS JOIN job USING (job_id)"
                  " WHERE end_time = 0");
         where_rest(f, b);
     } else {
@@ -362,7 +371,8 @@ int store_query_job_ids(struct store *s, const struct store_filter *f, uint32_t 
     return 0;
 }
 
-#define STOP_ASKED_EVERY 10000 /* steps of SQLite's machine: well under a millisecond */
+#define STOP_ASKED_EVERY 10000 /* steps of SQLite's machine: well under a millisecond  \
+                                */
 
 static int stop_ask(void *arg)
 {
@@ -377,7 +387,8 @@ void store_set_stop(struct store *s, bool (*stop)(void *arg), void *arg)
     sqlite3_progress_handler(s->db, STOP_ASKED_EVERY, stop ? stop_ask : NULL, s);
 }
 
-/* ---- jobs ------------------------------------------------------------------------------ */
+/* ---- jobs
+ * ------------------------------------------------------------------------------ */
 
 static bool run_matches(const struct store_filter *f, const struct store_alloc *run)
 {
@@ -392,7 +403,8 @@ static bool run_matches(const struct store_filter *f, const struct store_alloc *
 }
 
 /* An earlier run as sacct -D shows it: the job's row with that run's values. */
-static struct store_job run_overlay(const struct store_job *job, const struct store_alloc *run)
+static struct store_job run_overlay(const struct store_job *job,
+                                    const struct store_alloc *run)
 {
     struct store_job row = *job;
     row.restart = run->restart;
@@ -417,11 +429,13 @@ static struct store_job run_overlay(const struct store_job *job, const struct st
 
 /* 1: fn wants to stop. */
 static int earlier_runs(struct store *s, const struct store_filter *f,
-                        const struct store_job *job, store_job_f fn, void *arg, struct err *err)
+                        const struct store_job *job, store_job_f fn, void *arg,
+                        struct err *err)
 {
     struct rows r = {0};
     arena_init(&r.arena);
-    int rc = rows_get(s, STATEMENT_GET_RUNS, &table_alloc, job->job_id, &job->restart, &r, err);
+    int rc = rows_get(s, STATEMENT_GET_RUNS, &table_alloc, job->job_id, &job->restart,
+                      &r, err);
     for (size_t i = 0; i < r.count && !rc; i++) {
         const struct store_alloc *run = r.row[i];
         if (!run_matches(f, run))
@@ -457,8 +471,8 @@ int store_query_job(struct store *s, const struct store_filter *f, uint32_t job_
     return rc < 0 ? rc : 0;
 }
 
-int store_query_jobs(struct store *s, const struct store_filter *f, store_job_f fn, void *arg,
-                     struct err *err)
+int store_query_jobs(struct store *s, const struct store_filter *f, store_job_f fn,
+                     void *arg, struct err *err)
 {
     uint32_t *ids = NULL;
     size_t count = 0;

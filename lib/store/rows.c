@@ -4,9 +4,15 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define C(kind, field) {#field, COLUMN_##kind, offsetof(struct ROW, field)}
+#define C(kind, field)                                                                 \
+    {                                                                                  \
+#field, COLUMN_##kind, offsetof(struct ROW, field)                             \
+    }
 /* for fields whose name is a word of SQL */
-#define CN(kind, field, name) {name, COLUMN_##kind, offsetof(struct ROW, field)}
+#define CN(kind, field, name)                                                          \
+    {                                                                                  \
+        name, COLUMN_##kind, offsetof(struct ROW, field)                               \
+    }
 
 #define ROW store_job
 static const struct column job_columns[] = {

@@ -21,8 +21,10 @@
 #include <stdio.h>
 
 static const char schema_1[] =
-    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE node (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE node (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT "
+    "ROWID;"
     "CREATE TABLE partition (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL)"
     " WITHOUT ROWID;"
     "CREATE TABLE job_live (job_id INTEGER PRIMARY KEY, record BLOB NOT NULL);"
@@ -44,7 +46,8 @@ static const char schema_1[] =
     " job_id INTEGER NOT NULL, restart INTEGER NOT NULL, state INTEGER,"
     " exit_status INTEGER, nodes_count INTEGER, cpus INTEGER, mem_mib INTEGER,"
     " start_time INTEGER, end_time INTEGER, suspended INTEGER,"
-    " partition_name TEXT, account TEXT, user_name TEXT, qos TEXT, nodelist TEXT, tres TEXT,"
+    " partition_name TEXT, account TEXT, user_name TEXT, qos TEXT, nodelist TEXT, tres "
+    "TEXT,"
     " PRIMARY KEY (job_id, restart)) WITHOUT ROWID;"
     "CREATE INDEX alloc_end ON alloc (end_time) WHERE end_time > 0;"
     "CREATE TABLE step ("
@@ -53,7 +56,8 @@ static const char schema_1[] =
     " cpus INTEGER, cancelled_by INTEGER,"
     " start_time INTEGER, end_time INTEGER, suspended INTEGER,"
     " user_cpu_usec INTEGER, system_cpu_usec INTEGER, rss_max_kib INTEGER,"
-    " rss_ave_kib INTEGER, vsize_max_kib INTEGER, read_bytes INTEGER, write_bytes INTEGER,"
+    " rss_ave_kib INTEGER, vsize_max_kib INTEGER, read_bytes INTEGER, write_bytes "
+    "INTEGER,"
     " page_faults INTEGER, rss_max_task INTEGER, rss_max_node TEXT,"
     " name TEXT, nodelist TEXT, tres TEXT, layout TEXT, command TEXT,"
     " PRIMARY KEY (job_id, restart, step_id)) WITHOUT ROWID;"
@@ -71,8 +75,10 @@ static int version_read(struct store *s, int *version, struct err *err)
     sqlite3_stmt *st = NULL;
     *version = 0;
     /* 0 for a file without tables, -1 for tables that are not ours. */
-    int rc = sqlite3_prepare_v2(s->db, "SELECT count(*), sum(name = 'schema_version')"
-                                " FROM sqlite_schema WHERE type = 'table'", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(s->db,
+                                "SELECT count(*), sum(name = 'schema_version')"
+                                " FROM sqlite_schema WHERE type = 'table'",
+                                -1, &st, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     int tables = rc == SQLITE_ROW ? sqlite3_column_int(st, 0) : 0;
@@ -85,7 +91,8 @@ static int version_read(struct store *s, int *version, struct err *err)
     if (!ours)
         return 0;
     st = NULL;
-    rc = sqlite3_prepare_v2(s->db, "SELECT max(version) FROM schema_version", -1, &st, NULL);
+    rc = sqlite3_prepare_v2(s->db, "SELECT max(version) FROM schema_version", -1, &st,
+                            NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     if (rc == SQLITE_ROW)
@@ -100,12 +107,15 @@ static int version_check(struct store *s, int *version, struct err *err)
     if (rc)
         return rc;
     if (*version < 0)
-        return err_set(err, SL_ESTORE, "store %s: this is a database of another program; "
-                       "choose another path", s->path);
+        return err_set(err, SL_ESTORE,
+                       "store %s: this is a database of another program; "
+                       "choose another path",
+                       s->path);
     if (*version > STORE_SCHEMA_VERSION)
-        return err_set(err, SL_ESTORE, "store %s: its schema version %d is newer than this "
-                       "program's %d; use the newer program", s->path, *version,
-                       STORE_SCHEMA_VERSION);
+        return err_set(err, SL_ESTORE,
+                       "store %s: its schema version %d is newer than this "
+                       "program's %d; use the newer program",
+                       s->path, *version, STORE_SCHEMA_VERSION);
     return 0;
 }
 
@@ -113,16 +123,18 @@ int schema_check(struct store *s, struct err *err)
 {
     int version, rc = version_check(s, &version, err);
     if (!rc && version < STORE_SCHEMA_VERSION)
-        return err_set(err, SL_ESTORE, "store %s: its schema version %d is older than this "
-                       "program's %d; start the controller once to migrate it", s->path,
-                       version, STORE_SCHEMA_VERSION);
+        return err_set(err, SL_ESTORE,
+                       "store %s: its schema version %d is older than this "
+                       "program's %d; start the controller once to migrate it",
+                       s->path, version, STORE_SCHEMA_VERSION);
     return rc;
 }
 
 static int version_write(struct store *s, int version, struct err *err)
 {
     char sql[160];
-    snprintf(sql, sizeof(sql), "INSERT INTO schema_version (version, migrated) VALUES (%d, %lld)",
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO schema_version (version, migrated) VALUES (%d, %lld)",
              version, (long long)clock_wall_usec());
     return engine_exec(s, sql, "migrate its schema", err);
 }
@@ -134,7 +146,8 @@ int schema_migrate(struct store *s, struct err *err)
         return rc;
     rc = engine_exec(s, "BEGIN EXCLUSIVE", "migrate its schema", err);
     if (!rc)
-        rc = engine_exec(s, "CREATE TABLE IF NOT EXISTS schema_version"
+        rc = engine_exec(s,
+                         "CREATE TABLE IF NOT EXISTS schema_version"
                          " (version INTEGER PRIMARY KEY, migrated INTEGER NOT NULL)",
                          "migrate its schema", err);
     for (; !rc && version < STORE_SCHEMA_VERSION; version++) {

@@ -6,16 +6,17 @@
 #include "store/engine.h"
 #include "store/rows.h"
 
-#define PUT_NAMED(table)                                                                   \
-    "INSERT INTO " table " (name, record) VALUES (?1, ?2)"                                 \
+#define PUT_NAMED(table)                                                               \
+    "INSERT INTO " table " (name, record) VALUES (?1, ?2)"                             \
     " ON CONFLICT (name) DO UPDATE SET record = excluded.record"
 
 static const char *const fixed[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
-    [STATEMENT_PUT_LIVE] = "INSERT INTO job_live (job_id, record) VALUES (?1, ?2)"
-                           " ON CONFLICT (job_id) DO UPDATE SET record = excluded.record",
+    [STATEMENT_PUT_LIVE] =
+        "INSERT INTO job_live (job_id, record) VALUES (?1, ?2)"
+        " ON CONFLICT (job_id) DO UPDATE SET record = excluded.record",
     [STATEMENT_DELETE_LIVE] = "DELETE FROM job_live WHERE job_id = ?1",
     [STATEMENT_PUT_NODE] = PUT_NAMED("node"),
     [STATEMENT_PUT_PARTITION] = PUT_NAMED("partition"),
@@ -25,16 +26,18 @@ static const char *const fixed[STATEMENT_COUNT] = {
     [STATEMENT_DELETE_META] = "DELETE FROM meta WHERE name = ?1",
     [STATEMENT_CLOSE_NODE_EVENT] =
         "UPDATE node_event SET end_time = ?2 WHERE node = ?1 AND end_time = 0",
-    [STATEMENT_PUT_NODE_EVENT] =
-        "INSERT OR REPLACE INTO node_event (node, start_time, end_time, state, flags, cpus,"
-        " mem_mib, tres, reason, reason_uid) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATEMENT_PUT_NODE_EVENT] = "INSERT OR REPLACE INTO node_event (node, start_time, "
+                                 "end_time, state, flags, cpus,"
+                                 " mem_mib, tres, reason, reason_uid) VALUES (?1, ?2, "
+                                 "0, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [STATEMENT_PUT_BLOB] = "INSERT OR IGNORE INTO blob (digest, data) VALUES (?1, ?2)",
     [STATEMENT_EACH_META] = "SELECT name, 0, record FROM meta ORDER BY name",
     [STATEMENT_EACH_NODE] = "SELECT name, 0, record FROM node ORDER BY name",
     [STATEMENT_EACH_PARTITION] = "SELECT name, 0, record FROM partition ORDER BY name",
     [STATEMENT_EACH_LIVE] = "SELECT '', job_id, record FROM job_live ORDER BY job_id",
-    [STATEMENT_BLOB_SCRIPT] = "SELECT data FROM blob"
-                              " WHERE digest = (SELECT script FROM job WHERE job_id = ?1)",
+    [STATEMENT_BLOB_SCRIPT] =
+        "SELECT data FROM blob"
+        " WHERE digest = (SELECT script FROM job WHERE job_id = ?1)",
     [STATEMENT_BLOB_ENV] = "SELECT data FROM blob"
                            " WHERE digest = (SELECT env FROM job WHERE job_id = ?1)",
 };
@@ -55,7 +58,8 @@ static void sql_put(const struct table *t, struct buf *b)
         /* a digest that is not given keeps the row's */
         const char *comma = i > t->keys_count ? "," : "";
         if (c->kind == COLUMN_DIGEST)
-            buf_printf(b, "%s%s=coalesce(excluded.%s,%s)", comma, c->name, c->name, c->name);
+            buf_printf(b, "%s%s=coalesce(excluded.%s,%s)", comma, c->name, c->name,
+                       c->name);
         else
             buf_printf(b, "%s%s=excluded.%s", comma, c->name, c->name);
     }

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <uthash.h>
 
-#define KEY_BYTES_MAX 512 /* node, partition and meta names are at most NAME_LEN_MAX */
+#define KEY_BYTES_MAX 512 /* node, partition and meta names are at most NAME_LEN_MAX   \
+                           */
 
 struct txn_op {
     enum txn_kind kind;
@@ -75,7 +76,8 @@ static void *bytes_copy(struct store_txn *t, const void *p, size_t n)
     return copy;
 }
 
-static struct txn_op *op_append(struct store_txn *t, enum txn_kind kind, const void *row)
+static struct txn_op *op_append(struct store_txn *t, enum txn_kind kind,
+                                const void *row)
 {
     struct txn_op *op = arena_alloc(&t->arena, sizeof(*op));
     op->kind = kind;
@@ -86,7 +88,8 @@ static struct txn_op *op_append(struct store_txn *t, enum txn_kind kind, const v
 }
 
 /* Keys are bytes that begin with the kind. */
-static const char *key_make(struct store_txn *t, enum txn_kind kind, const void *p, size_t n)
+static const char *key_make(struct store_txn *t, enum txn_kind kind, const void *p,
+                            size_t n)
 {
     uint32_t number = kind;
     char *key = arena_alloc(&t->arena, sizeof(number) + n);
@@ -95,7 +98,8 @@ static const char *key_make(struct store_txn *t, enum txn_kind kind, const void 
     return key;
 }
 
-static struct txn_op *op_find(struct store_txn *t, enum txn_kind kind, const void *p, size_t n)
+static struct txn_op *op_find(struct store_txn *t, enum txn_kind kind, const void *p,
+                              size_t n)
 {
     char key[sizeof(uint32_t) + KEY_BYTES_MAX];
     uint32_t number = kind;
@@ -177,7 +181,8 @@ static void put_named(struct store_txn *t, enum txn_kind kind, const char *name,
     op_put(t, kind, name, strlen(name), row);
 }
 
-void store_txn_put_node(struct store_txn *t, const char *name, struct store_bytes state_record)
+void store_txn_put_node(struct store_txn *t, const char *name,
+                        struct store_bytes state_record)
 {
     put_named(t, TXN_NODE, name, state_record);
 }

@@ -38,7 +38,8 @@ static void report(const char *name, uint32_t jobs, size_t rows, usec_t *took, s
 }
 
 enum phase { PHASE_SUBMIT, PHASE_START, PHASE_END, PHASE_RETIRE, PHASE_COUNT };
-static const char *const phase_names[PHASE_COUNT] = {"submit", "start", "end", "retire"};
+static const char *const phase_names[PHASE_COUNT] = {"submit", "start", "end",
+                                                     "retire"};
 
 static size_t put(struct store_txn *t, uint32_t job_id, enum phase phase)
 {
@@ -70,7 +71,8 @@ static size_t put(struct store_txn *t, uint32_t job_id, enum phase phase)
     return rows;
 }
 
-static void bench_phase(struct store *s, enum phase phase, uint32_t jobs, uint32_t per_commit)
+static void bench_phase(struct store *s, enum phase phase, uint32_t jobs,
+                        uint32_t per_commit)
 {
     size_t commits = 0, rows = 0;
     usec_t *took = xcalloc(jobs / per_commit + 1, sizeof(*took));
@@ -89,7 +91,8 @@ static void bench_phase(struct store *s, enum phase phase, uint32_t jobs, uint32
     free(took);
 }
 
-static int count_record(const char *name, uint64_t key, struct store_bytes record, void *arg)
+static int count_record(const char *name, uint64_t key, struct store_bytes record,
+                        void *arg)
 {
     (void)name;
     (void)key;
@@ -131,7 +134,8 @@ static void bench_query(const char *url, const char *name, const struct store_fi
     usec_t begin = clock_mono_usec();
     if (store_query_jobs(s, f, count_job, &n, &err))
         die(&err);
-    printf("store_query_%s %.2f ms n=%zu\n", name, (clock_mono_usec() - begin) / 1e3, n);
+    printf("store_query_%s %.2f ms n=%zu\n", name, (clock_mono_usec() - begin) / 1e3,
+           n);
     store_close(s);
 }
 
@@ -140,7 +144,8 @@ static void print_size(const char *path, const char *suffix, uint32_t jobs)
     char *name = xasprintf("%s%s", path, suffix);
     struct stat st;
     if (stat(name, &st) == 0)
-        printf("store_size%s %.0f byte/job n=%u\n", suffix, (double)st.st_size / jobs, jobs);
+        printf("store_size%s %.0f byte/job n=%u\n", suffix, (double)st.st_size / jobs,
+               jobs);
     free(name);
 }
 

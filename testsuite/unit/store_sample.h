@@ -64,7 +64,8 @@ static inline struct store_alloc sample_alloc(const struct store_job *job)
     };
 }
 
-static inline struct store_step sample_step(const struct store_job *job, uint32_t step_id)
+static inline struct store_step sample_step(const struct store_job *job,
+                                            uint32_t step_id)
 {
     return (struct store_step){
         .job_id = job->job_id,

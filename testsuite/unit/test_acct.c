@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #define DEADLINE_SEC 20
-#define T(seconds) ((seconds) * USEC_PER_SEC)
+#define T(seconds) ((seconds)*USEC_PER_SEC)
 
 static struct err err;
 
@@ -104,8 +104,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 }
 
 /* filters: "key=value" pairs, NULL-terminated after them. */
-static struct acct_query *start(struct fixture *f, const uint32_t *fields, size_t fields_count,
-                                const char *const *filters)
+static struct acct_query *start(struct fixture *f, const uint32_t *fields,
+                                size_t fields_count, const char *const *filters)
 {
     Sl__QueryRequest request = SL__QUERY_REQUEST__INIT;
     Sl__KeyValue kv[8], *kvs[8];
@@ -198,9 +198,10 @@ static void put_job(struct fixture *f, const struct store_job *job)
 static void a_job_comes_with_its_steps_in_order(void **state)
 {
     struct fixture *f = *state;
-    static const uint32_t fields[] = {FIELD_ACCT_JOB_ID, FIELD_ACCT_NAME, FIELD_ACCT_PARTITION,
-                                      FIELD_ACCT_ACCOUNT, FIELD_ACCT_ALLOC_CPUS,
-                                      FIELD_ACCT_STATE, FIELD_ACCT_EXIT_CODE};
+    static const uint32_t fields[] = {FIELD_ACCT_JOB_ID,     FIELD_ACCT_NAME,
+                                      FIELD_ACCT_PARTITION,  FIELD_ACCT_ACCOUNT,
+                                      FIELD_ACCT_ALLOC_CPUS, FIELD_ACCT_STATE,
+                                      FIELD_ACCT_EXIT_CODE};
     put_batch(f, 12);
     assert_string_equal(ask_fields(f, fields, 7, NULL),
                         "12|train.sbatch|main|physics|4|COMPLETED|0:0\n"
@@ -214,10 +215,10 @@ static void a_job_comes_with_its_steps_in_order(void **state)
 static void times_and_use_are_summed(void **state)
 {
     struct fixture *f = *state;
-    static const uint32_t fields[] = {FIELD_ACCT_ELAPSED, FIELD_ACCT_CPU_TIME,
+    static const uint32_t fields[] = {FIELD_ACCT_ELAPSED,   FIELD_ACCT_CPU_TIME,
                                       FIELD_ACCT_TOTAL_CPU, FIELD_ACCT_MAX_RSS,
-                                      FIELD_ACCT_REQ_MEM, FIELD_ACCT_TIMELIMIT,
-                                      FIELD_ACCT_RESERVED, FIELD_ACCT_END};
+                                      FIELD_ACCT_REQ_MEM,   FIELD_ACCT_TIMELIMIT,
+                                      FIELD_ACCT_RESERVED,  FIELD_ACCT_END};
     put_batch(f, 12);
     assert_string_equal(ask_fields(f, fields, 8, FILTERS("job=12,12.0")),
                         "60|240|00:00:06||4096M|3600|10|1060\n"
@@ -225,9 +226,10 @@ static void times_and_use_are_summed(void **state)
                         "60|240|00:01.500|4567K||||1060\n"
                         "60|240|00:01.500|4567K||||1060\n"
                         "60|240|00:01.500|4567K||||1060\n");
-    assert_string_equal(ask_fields(f, fields, 8, FILTERS("truncate=1", "start=1010",
-                                                         "end=1030", "allocations=1")),
-                        "20|80|00:00:00||4096M|3600|10|1030\n");
+    assert_string_equal(
+        ask_fields(f, fields, 8,
+                   FILTERS("truncate=1", "start=1010", "end=1030", "allocations=1")),
+        "20|80|00:00:00||4096M|3600|10|1030\n");
 }
 
 static void a_step_may_be_asked_for_alone(void **state)
@@ -235,7 +237,8 @@ static void a_step_may_be_asked_for_alone(void **state)
     struct fixture *f = *state;
     put_batch(f, 12);
     put_batch(f, 13);
-    assert_string_equal(ASK(f, "job=12.batch,13.1"), "12.batch|COMPLETED\n13.1|COMPLETED\n");
+    assert_string_equal(ASK(f, "job=12.batch,13.1"),
+                        "12.batch|COMPLETED\n13.1|COMPLETED\n");
     assert_string_equal(ASK(f, "job=13", "allocations=1"), "13|COMPLETED\n");
     assert_string_equal(ASK(f, "job=99"), "");
 }
@@ -244,18 +247,20 @@ static void states_and_array_ids_are_slurms(void **state)
 {
     struct fixture *f = *state;
     struct store_job job = sample_job(20);
-    job.state = JOB_CANCELLED, job.cancelled_by = 1000 + 1, job.end = T(100), job.live = false;
+    job.state = JOB_CANCELLED, job.cancelled_by = 1000 + 1, job.end = T(100),
+    job.live = false;
     put_job(f, &job);
     job = sample_job(21);
     job.array_job_id = 21, job.array_tasks = "3-9%2";
     put_job(f, &job);
     job = sample_job(22);
-    job.array_job_id = 21, job.array_task_id = 2, job.exit_status = 9, job.state = JOB_FAILED;
+    job.array_job_id = 21, job.array_task_id = 2, job.exit_status = 9,
+    job.state = JOB_FAILED;
     job.start = T(100), job.end = T(120), job.live = false;
     put_job(f, &job);
     static const uint32_t fields[] = {FIELD_ACCT_JOB_ID, FIELD_ACCT_JOB_ID_RAW,
-                                      FIELD_ACCT_STATE, FIELD_ACCT_EXIT_CODE, FIELD_ACCT_START,
-                                      FIELD_ACCT_ALLOC_CPUS};
+                                      FIELD_ACCT_STATE,  FIELD_ACCT_EXIT_CODE,
+                                      FIELD_ACCT_START,  FIELD_ACCT_ALLOC_CPUS};
     assert_string_equal(ask_fields(f, fields, 6, NULL),
                         "20|20|CANCELLED by 1000|0:0|None|0\n"
                         "21_[3-9%2]|21|PENDING|0:0|0|0\n"
@@ -271,7 +276,8 @@ static void filters_select(void **state)
 {
     struct fixture *f = *state;
     struct store_job job = put_batch(f, 1);
-    job.job_id = 2, job.uid = 2000, job.user = "no such user", job.gid = 7, job.qos = "high";
+    job.job_id = 2, job.uid = 2000, job.user = "no such user", job.gid = 7,
+    job.qos = "high";
     job.nodelist = "n[010-012]", job.nodes_count = 3, job.cpus = 12, job.wckey = "k";
     job.time_limit = T(60);
     put_job(f, &job);
@@ -299,10 +305,14 @@ static void wrong_requests_are_named(void **state)
     assert_false(acct_knows("job"));
     static const struct {
         const char *filter, *names;
-    } wrong[] = {{"colour=red", "colour"},   {"state=ASLEEP", "ASLEEP"},
-                 {"state=CG", "CG"},         {"job=12x", "12x"},
-                 {"start=yesterday", "start"}, {"nodes=n[1-", "n[1-"},
-                 {"duplicates=yes", "duplicates"}, {"user=,", "user"}};
+    } wrong[] = {{"colour=red", "colour"},
+                 {"state=ASLEEP", "ASLEEP"},
+                 {"state=CG", "CG"},
+                 {"job=12x", "12x"},
+                 {"start=yesterday", "start"},
+                 {"nodes=n[1-", "n[1-"},
+                 {"duplicates=yes", "duplicates"},
+                 {"user=,", "user"}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_null(start(f, id_state, 2, FILTERS(wrong[i].filter)));
         if (!strstr(err.text, wrong[i].names))
@@ -339,7 +349,8 @@ static void put_many(struct fixture *f, uint32_t count)
     commit(f, t);
 }
 
-static const uint32_t wide[] = {FIELD_ACCT_JOB_ID, FIELD_ACCT_SUBMIT_LINE, FIELD_ACCT_WORKDIR};
+static const uint32_t wide[] = {FIELD_ACCT_JOB_ID, FIELD_ACCT_SUBMIT_LINE,
+                                FIELD_ACCT_WORKDIR};
 
 static void a_paused_query_gives_no_more(void **state)
 {

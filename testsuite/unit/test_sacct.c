@@ -19,13 +19,14 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-#define T(seconds) ((seconds) * USEC_PER_SEC)
+#define T(seconds) ((seconds)*USEC_PER_SEC)
 
 static struct err err;
 static struct store_dir dir;
 static pid_t server;
 
-/* ---- the server: a child process ---------------------------------------------------- */
+/* ---- the server: a child process ----------------------------------------------------
+ */
 
 struct answer {
     struct wire_link *link;
@@ -101,7 +102,8 @@ static void server_run(const char *socket, int ready)
     _exit(0);
 }
 
-/* ---- the history ------------------------------------------------------------------------- */
+/* ---- the history
+ * ------------------------------------------------------------------------- */
 
 static void put_steps(struct store_txn *t, const struct store_job *job)
 {
@@ -190,7 +192,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- the program --------------------------------------------------------------------------- */
+/* ---- the program
+ * --------------------------------------------------------------------------- */
 
 /* stdout and stderr of `sacct ARGS`; the exit code in *code. */
 static const char *sacct(const char *args, int *code)
@@ -221,18 +224,23 @@ static void fails(const char *args, const char *names)
     int code;
     const char *got = sacct(args, &code);
     if (code != 1 || strncmp(got, "sacct: error: ", 14) != 0 || !strstr(got, names))
-        fail_msg("sacct %s: exit %d\n%s-- wanted an error with %s", args, code, got, names);
+        fail_msg("sacct %s: exit %d\n%s-- wanted an error with %s", args, code, got,
+                 names);
 }
 
 static void the_default_is_slurms_table(void **state)
 {
     (void)state;
-    prints("-j 12",
-           "JobID           JobName  Partition    Account  AllocCPUS      State ExitCode \n"
-           "------------ ---------- ---------- ---------- ---------- ---------- -------- \n"
-           "12           train.sba+       main    physics          4  COMPLETED      0:0 \n"
-           "12.batch          batch               physics          4  COMPLETED      0:0 \n"
-           "12.0           hostname               physics          4  COMPLETED      0:0 \n");
+    prints("-j 12", "JobID           JobName  Partition    Account  AllocCPUS      "
+                    "State ExitCode \n"
+                    "------------ ---------- ---------- ---------- ---------- "
+                    "---------- -------- \n"
+                    "12           train.sba+       main    physics          4  "
+                    "COMPLETED      0:0 \n"
+                    "12.batch          batch               physics          4  "
+                    "COMPLETED      0:0 \n"
+                    "12.0           hostname               physics          4  "
+                    "COMPLETED      0:0 \n");
     prints("-bnX -j 12,13", "12            COMPLETED      0:0 \n"
                             "13           CANCELLED+      0:0 \n");
 }
@@ -254,18 +262,24 @@ static void fields_widths_and_units(void **state)
 {
     (void)state;
     prints("-j 12 -n -o jobid%6,state%-12,elapsed,start,end,timelimit",
-           "    12 COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40   01:00:00 \n"
-           "12.ba+ COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40            \n"
-           "  12.0 COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40            \n");
-    prints("-j 12 -Pn -o JobIDRaw,MaxRSS,ReqMem,TotalCPU,AveCPU,NTasks,CPUTime,AllocTRES",
-           "12||4G|00:02.012|||00:04:00|cpu=4,mem=4G,node=1,billing=4\n"
-           "12.batch|2M||00:00.012|00:00:00|1|00:04:00|cpu=4,mem=4G,node=1\n"
-           "12.0|4567K||00:00:02|00:00:00|4|00:04:00|cpu=4,mem=4G,node=1\n");
+           "    12 COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40   "
+           "01:00:00 \n"
+           "12.ba+ COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40     "
+           "       \n"
+           "  12.0 COMPLETED      00:01:00 1970-01-12T13:47:40 1970-01-12T13:48:40     "
+           "       \n");
+    prints(
+        "-j 12 -Pn -o JobIDRaw,MaxRSS,ReqMem,TotalCPU,AveCPU,NTasks,CPUTime,AllocTRES",
+        "12||4G|00:02.012|||00:04:00|cpu=4,mem=4G,node=1,billing=4\n"
+        "12.batch|2M||00:00.012|00:00:00|1|00:04:00|cpu=4,mem=4G,node=1\n"
+        "12.0|4567K||00:00:02|00:00:00|4|00:04:00|cpu=4,mem=4G,node=1\n");
     prints("-j 12.0 -Pn --units=M -o maxrss", "4.46M\n");
     prints("-j 12.batch -Pn --noconvert -o maxrss", "2048K\n");
     prints("-j 12.batch -p -o jobid,state --delimiter=', '",
            "JobID, State, \n12.batch, COMPLETED, \n");
-    prints("-j 13 -Pn -o state,start,end%1,cluster,planned -T -S 1970-01-01 -E 1970-01-02", "");
+    prints(
+        "-j 13 -Pn -o state,start,end%1,cluster,planned -T -S 1970-01-01 -E 1970-01-02",
+        "");
     prints("-j 13 -Pn -o state,start,cluster", "CANCELLED by 1000|None|testcluster\n");
     prints("-j 14_3 -Pn -o end,jobidraw,jobname", "Unknown|14|a name that is long\n");
     prints("-j 12 -XTPn -S 1970-01-12T13:48:00 -o start,end,elapsed",
@@ -288,8 +302,10 @@ static void json_holds_steps_in_jobs(void **state)
     assert_string_equal(json_string_value(json_object_get(job, "state")), "COMPLETED");
     assert_int_equal(json_integer_value(json_object_get(job, "start")), 1000060);
     assert_string_equal(
-        json_string_value(json_object_get(json_array_get(steps, 1), "name")), "hostname");
-    assert_int_equal(json_array_size(json_object_get(json_array_get(jobs, 1), "steps")), 0);
+        json_string_value(json_object_get(json_array_get(steps, 1), "name")),
+        "hostname");
+    assert_int_equal(json_array_size(json_object_get(json_array_get(jobs, 1), "steps")),
+                     0);
     json_decref(root);
 }
 

@@ -204,19 +204,21 @@ static void a_reader_cannot_commit(void **state)
     store_close(s);
 }
 
-/* ---- what is put comes back ---------------------------------------------------------- */
+/* ---- what is put comes back
+ * ---------------------------------------------------------- */
 
 struct seen {
     char text[512];
     size_t count;
 };
 
-static int see_record(const char *name, uint64_t key, struct store_bytes record, void *arg)
+static int see_record(const char *name, uint64_t key, struct store_bytes record,
+                      void *arg)
 {
     struct seen *seen = arg;
     size_t n = strlen(seen->text);
-    snprintf(seen->text + n, sizeof(seen->text) - n, "%s%s%llu=%.*s", n ? " " : "", name,
-             (unsigned long long)key, (int)record.n, (const char *)record.p);
+    snprintf(seen->text + n, sizeof(seen->text) - n, "%s%s%llu=%.*s", n ? " " : "",
+             name, (unsigned long long)key, (int)record.n, (const char *)record.p);
     seen->count++;
     return 0;
 }
@@ -261,7 +263,8 @@ static void the_last_put_of_a_transaction_counts(void **state)
     struct store_dir *d = *state;
     struct store *s = open_ok(d, false);
     struct store_txn *t = store_txn_create();
-    struct store_job a = live_job(1, "old"), b = live_job(1, "new"), c = live_job(2, "x");
+    struct store_job a = live_job(1, "old"), b = live_job(1, "new"),
+                     c = live_job(2, "x");
     store_txn_put_job(t, &a);
     store_txn_put_job(t, &c);
     store_txn_put_job(t, &b);
@@ -320,10 +323,11 @@ static void blobs_are_kept_once_and_found_by_job(void **state)
 {
     struct store_dir *d = *state;
     struct store *s = open_ok(d, false);
-    static const unsigned char abc[32] = { /* SHA-256("abc"), FIPS 180-2 */
-        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae,
-        0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61,
-        0xf2, 0x00, 0x15, 0xad};
+    static const unsigned char abc[32] = {
+        /* SHA-256("abc"), FIPS 180-2 */
+        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
+        0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
+        0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
     for (uint32_t id = 1; id <= 3; id++) {
         struct store_txn *t = store_txn_create();
         struct store_job job = sample_job(id);
@@ -373,10 +377,13 @@ static void a_node_event_closes_the_one_before(void **state)
     store_close(s);
     assert_int_equal(sql_number(d, "SELECT count(*) FROM node_event"), 4);
     assert_int_equal(sql_number(d, "SELECT end_time FROM node_event"
-                                " WHERE node = 'n1' AND start_time = 100"), 200);
+                                   " WHERE node = 'n1' AND start_time = 100"),
+                     200);
     assert_int_equal(sql_number(d, "SELECT end_time FROM node_event"
-                                " WHERE reason = 'lost, really'"), 300);
-    assert_int_equal(sql_number(d, "SELECT count(*) FROM node_event WHERE end_time = 0"), 2);
+                                   " WHERE reason = 'lost, really'"),
+                     300);
+    assert_int_equal(
+        sql_number(d, "SELECT count(*) FROM node_event WHERE end_time = 0"), 2);
 }
 
 /* Every value of the row differs, so that a forgotten or swapped column shows. */
@@ -481,7 +488,8 @@ static void steps_come_special_ones_first(void **state)
     store_close(s);
 }
 
-/* ---- which jobs -------------------------------------------------------------------------- */
+/* ---- which jobs
+ * -------------------------------------------------------------------------- */
 
 static int see_job(const struct store_job *row, void *arg)
 {
@@ -489,8 +497,8 @@ static int see_job(const struct store_job *row, void *arg)
     size_t n = strlen(seen->text);
     snprintf(seen->text + n, sizeof(seen->text) - n, "%s%u", n ? " " : "", row->job_id);
     if (row->restart || row->state == 11)
-        snprintf(seen->text + strlen(seen->text), 32, ".%u(%u,%s)", row->restart, row->state,
-                 row->nodelist);
+        snprintf(seen->text + strlen(seen->text), 32, ".%u(%u,%s)", row->restart,
+                 row->state, row->nodelist);
     return 0;
 }
 
@@ -503,7 +511,7 @@ static const char *found(struct store *s, const struct store_filter *f)
     return seen.text;
 }
 
-#define T(seconds) ((seconds) * USEC_PER_SEC)
+#define T(seconds) ((seconds)*USEC_PER_SEC)
 
 /* id, eligible, start, end, state */
 static const struct {
@@ -564,8 +572,8 @@ static void a_state_is_one_during_the_window(void **state)
     assert_string_equal(found(s, &f), "1");
     f = (struct store_filter){.start = T(112), .end = T(118), .was_pending = true};
     assert_string_equal(found(s, &f), "2 3 4 5");
-    f = (struct store_filter){.start = T(100), .end = T(130), .states = ended,
-                              .states_count = 2};
+    f = (struct store_filter){
+        .start = T(100), .end = T(130), .states = ended, .states_count = 2};
     assert_string_equal(found(s, &f), "1");
     f.was_running = true;
     assert_string_equal(found(s, &f), "1 2");
@@ -585,20 +593,28 @@ static void lists_select(void **state)
     jobs[3].array_job_id = 3, jobs[3].array_task_id = 7;
     put_jobs(s, jobs, 4);
     static const uint32_t uid = 2000, id = 3;
-    static const char *const bob = "bob", *const odd = "o'\"brien\\", *const gpu = "gpu",
-                      *const account[] = {"chemistry", "none"};
-    assert_string_equal(found(s, &(struct store_filter){.uids = &uid, .uids_count = 1}), "2");
-    assert_string_equal(found(s, &(struct store_filter){.users = &bob, .users_count = 1}), "2");
+    static const char *const bob = "bob", *const odd = "o'\"brien\\",
+                             *const gpu = "gpu",
+                             *const account[] = {"chemistry", "none"};
+    assert_string_equal(found(s, &(struct store_filter){.uids = &uid, .uids_count = 1}),
+                        "2");
     assert_string_equal(
-        found(s, &(struct store_filter){.accounts = account, .accounts_count = 2}), "2");
-    assert_string_equal(found(s, &(struct store_filter){.names = &odd, .names_count = 1}), "3");
+        found(s, &(struct store_filter){.users = &bob, .users_count = 1}), "2");
     assert_string_equal(
-        found(s, &(struct store_filter){.partitions = &gpu, .partitions_count = 1}), "3");
-    assert_string_equal(found(s, &(struct store_filter){.job_ids = &id, .job_ids_count = 1}),
-                        "3 4");
+        found(s, &(struct store_filter){.accounts = account, .accounts_count = 2}),
+        "2");
     assert_string_equal(
-        found(s, &(struct store_filter){.names = &odd, .names_count = 1, .uids = &uid,
-                                        .uids_count = 1}), "");
+        found(s, &(struct store_filter){.names = &odd, .names_count = 1}), "3");
+    assert_string_equal(
+        found(s, &(struct store_filter){.partitions = &gpu, .partitions_count = 1}),
+        "3");
+    assert_string_equal(
+        found(s, &(struct store_filter){.job_ids = &id, .job_ids_count = 1}), "3 4");
+    assert_string_equal(found(s, &(struct store_filter){.names = &odd,
+                                                        .names_count = 1,
+                                                        .uids = &uid,
+                                                        .uids_count = 1}),
+                        "");
     store_close(s);
 }
 
@@ -641,12 +657,14 @@ static void the_callback_may_stop_and_ask_more(void **state)
 {
     struct store *s = history_open(*state);
     int n = 0;
-    assert_int_equal(store_query_jobs(s, &(struct store_filter){0}, stop_at_once, &n, &err), 0);
+    assert_int_equal(
+        store_query_jobs(s, &(struct store_filter){0}, stop_at_once, &n, &err), 0);
     assert_int_equal(n, 1);
     store_close(s);
 }
 
-/* ---- failures -------------------------------------------------------------------------------- */
+/* ---- failures
+ * -------------------------------------------------------------------------------- */
 
 static void a_full_disk_refuses_and_recovers(void **state)
 {
@@ -706,8 +724,8 @@ static void a_slow_reader_does_not_keep_the_log_growing(void **state)
     struct store_dir *d = *state;
     struct slow slow = {.d = d, .writer = history_open(d)};
     struct store *reader = open_ok(d, true);
-    assert_int_equal(store_query_jobs(reader, &(struct store_filter){0}, slow_row, &slow, &err),
-                     0);
+    assert_int_equal(
+        store_query_jobs(reader, &(struct store_filter){0}, slow_row, &slow, &err), 0);
     assert_int_equal(slow.rows, 5);
     char name[160];
     struct stat st;
@@ -739,10 +757,12 @@ static void a_stopped_query_fails_and_the_next_does_not(void **state)
     int asked = 0;
     store_set_stop(s, stop_now, &asked);
     assert_int_equal(
-        store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err), SL_ESTORE);
+        store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err),
+        SL_ESTORE);
     assert_int_equal(asked, 1);
     store_set_stop(s, NULL, NULL);
-    assert_int_equal(store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err), 0);
+    assert_int_equal(
+        store_query_job_ids(s, &(struct store_filter){0}, &ids, &count, &err), 0);
     assert_int_equal(count, 5000);
     free(ids);
     store_close(s);

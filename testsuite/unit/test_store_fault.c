@@ -36,7 +36,8 @@ static int fault_due(int code)
     return fault.failure == SQLITE_FULL ? SQLITE_FULL : code;
 }
 
-/* ---- the shim: the system's file methods with three of them replaced ------------------ */
+/* ---- the shim: the system's file methods with three of them replaced
+ * ------------------ */
 
 struct shim_file {
     sqlite3_file base;
@@ -45,8 +46,11 @@ struct shim_file {
 
 static sqlite3_vfs *real_vfs;
 #define REAL(file) (((struct shim_file *)(file))->real)
-#define PASS(name, params, args)                                                           \
-    static int shim_##name params { return REAL(f)->pMethods->x##name args; }
+#define PASS(name, params, args)                                                       \
+    static int shim_##name params                                                      \
+    {                                                                                  \
+        return REAL(f)->pMethods->x##name args;                                        \
+    }
 
 PASS(Read, (sqlite3_file * f, void *p, int n, sqlite3_int64 at), (REAL(f), p, n, at))
 PASS(FileSize, (sqlite3_file * f, sqlite3_int64 *n), (REAL(f), n))
@@ -114,7 +118,8 @@ static const sqlite3_io_methods shim_methods = {
     .xShmUnmap = shim_ShmUnmap,
 };
 
-static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags,
+                     int *out)
 {
     (void)vfs;
     struct shim_file *file = (struct shim_file *)f;
@@ -143,9 +148,11 @@ static int shim_install(void **state)
     return sqlite3_vfs_register(&vfs, 1);
 }
 
-/* ---- the drill ----------------------------------------------------------------------------- */
+/* ---- the drill
+ * ----------------------------------------------------------------------------- */
 
-static int count_record(const char *name, uint64_t key, struct store_bytes record, void *arg)
+static int count_record(const char *name, uint64_t key, struct store_bytes record,
+                        void *arg)
 {
     (void)name;
     (void)key;

@@ -51,7 +51,8 @@ static void writer_run(const char *url, uint32_t next, int acks)
     }
 }
 
-static int read_last(const char *name, uint64_t key, struct store_bytes record, void *arg)
+static int read_last(const char *name, uint64_t key, struct store_bytes record,
+                     void *arg)
 {
     (void)key;
     if (strcmp(name, "last") == 0)
@@ -71,7 +72,8 @@ static int check_alloc(const struct store_alloc *row, void *arg)
     return 0;
 }
 
-static int check_live(const char *name, uint64_t key, struct store_bytes record, void *arg)
+static int check_live(const char *name, uint64_t key, struct store_bytes record,
+                      void *arg)
 {
     (void)name;
     (void)key;
@@ -110,7 +112,8 @@ static uint32_t check_store(const char *url, uint32_t acked)
     struct check c = {.s = s};
     assert_int_equal(store_each_meta(s, read_last, &last, &err), 0);
     assert_true(last == acked || last == acked + 1);
-    assert_int_equal(store_query_jobs(s, &(struct store_filter){0}, count_job, &c, &err), 0);
+    assert_int_equal(
+        store_query_jobs(s, &(struct store_filter){0}, count_job, &c, &err), 0);
     assert_int_equal(c.jobs, last * JOBS_PER_TXN);
     for (uint32_t id = JOBS_PER_TXN; id < (last + 1) * JOBS_PER_TXN; id++)
         check_job(s, id);
@@ -170,8 +173,8 @@ static void what_was_acknowledged_survives_a_kill(void **state)
         last = check_store(d.url, acked);
         unacked += last - acked;
     }
-    print_message("%u transactions, %d kills, %u durable but not acknowledged\n", last, ROUNDS,
-                  unacked);
+    print_message("%u transactions, %d kills, %u durable but not acknowledged\n", last,
+                  ROUNDS, unacked);
     assert_true(last > ROUNDS);
     store_dir_fini(&d);
 }
