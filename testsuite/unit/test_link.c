@@ -532,6 +532,60 @@ static void the_listener_may_go_before_its_links(void **state)
     until(w, &w->server.downs, 1);
 }
 
+/* ---- a peer that sends damaged messages
+ * ---------------------------------------------- */
+
+static void guest_message(struct wire_link *l, struct wire_msg *m, void *arg)
+{
+    ((struct world *)arg)->server.messages++;
+    assert_int_equal(send_text(l, m->tag, "?"), 0);
+}
+
+static void guest_down(struct wire_link *l, const char *why, void *arg)
+{
+    (void)l;
+    (void)why;
+    ((struct world *)arg)->server.downs++;
+}
+
+static const struct wire_link_ops guest_ops = {.message = guest_message,
+                                               .down = guest_down};
+
+static void guest_accepted(struct wire_link *l, void *arg)
+{
+    ((struct world *)arg)->accepted++;
+    wire_link_set_ops(l, &guest_ops, arg);
+}
+
+static void damaged_messages_leave_the_listener_up(void **state)
+{
+    struct world *w = *state;
+    char target[128];
+    struct wire_listener_ops ops = {.accepted = guest_accepted};
+    snprintf(target, sizeof(target), "unix:%s/fuzz", w->dir);
+    struct wire_listener *l = wire_listen(w->base, target, 0600, NULL, &ops, w, NULL);
+    assert_non_null(l);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl(TEST_BUILD_DIR "/unit/fuzz_client", "fuzz_client", target + 5, "ALL",
+              "300", "20261123", NULL);
+        _exit(127);
+    }
+    int status = -1;
+    usec_t end = clock_mono_usec() + 3 * DEADLINE;
+    while (waitpid(pid, &status, WNOHANG) != pid) {
+        assert_true(clock_mono_usec() < end);
+        struct timeval tv = {.tv_usec = 10000};
+        event_base_loopexit(w->base, &tv);
+        event_base_loop(w->base, EVLOOP_ONCE);
+    }
+    assert_int_equal(status, 0);
+    assert_true(w->server.messages > 100);
+    assert_true(w->accepted > 100);
+    until(w, &w->server.downs, w->accepted);
+    wire_listener_close(l);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -548,6 +602,7 @@ int main(void)
         T(garbage_closes_the_link),
         T(a_blocking_client_is_served),
         T(the_listener_may_go_before_its_links),
+        T(damaged_messages_leave_the_listener_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
