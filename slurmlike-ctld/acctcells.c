@@ -249,9 +249,7 @@ static void cell_total_cpu(const struct acct_line *l, struct buf *out)
             out);
 }
 
-/* ---- size
- * -----------------
- */
+/* ---- size ------------------------------------------------------------------ */
 
 static void cell_alloc_cpus(const struct acct_line *l, struct buf *out)
 {
