@@ -137,8 +137,7 @@ static int options_built(struct err *err)
     return 0;
 }
 
-/* ---- what is asked ------------------------------------------------------------------
- */
+/* ---- what is asked --------------------------------------------------------- */
 
 /* sacct(1) "DEFAULT TIME WINDOW". An end of 0 is open, so that a job of this very
  * second is seen. */
@@ -236,8 +235,7 @@ static int filters(struct arena *a, Sl__QueryRequest *q, struct err *err)
     return timelimit_filter(a, q, err);
 }
 
-/* ---- table
- * ------------------------------------------------------------------------------ */
+/* ---- table ----------------------------------------------------------------- */
 
 struct table {
     struct sacct_format format;
@@ -300,8 +298,7 @@ static int show_table(struct client *c, struct arena *a, struct err *err)
     return rc;
 }
 
-/* ---- JSON: a job holds its steps
- * --------------------------------------------------------- */
+/* ---- JSON: a job holds its steps ------------------------------------------- */
 
 struct tree {
     struct print_json json;

@@ -110,8 +110,7 @@ void sacct_print_fields(FILE *out)
         fputc('\n', out);
 }
 
-/* ---- units
- * ------------------------------------------------------------------------------ */
+/* ---- units ----------------------------------------------------------------- */
 
 static const char units[] = "KMGTP";
 
@@ -168,8 +167,7 @@ static bool is_size(const struct field *field)
     }
 }
 
-/* ---- lines
- * -------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------- */
 
 /* Bytes of the first `chars` characters of UTF-8 text; *shown counts them. */
 static size_t head_bytes(const char *text, size_t chars, size_t *shown)

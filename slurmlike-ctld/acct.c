@@ -65,8 +65,7 @@ bool acct_knows(const char *what)
     return strcmp(what, "acct_job") == 0;
 }
 
-/* ---- one chunk, on the helper ------------------------------------------------------
- */
+/* ---- one chunk, on the helper ---------------------------------------------- */
 
 static bool query_stop(void *arg)
 {
@@ -184,8 +183,7 @@ static void query_run(struct work *w)
     q->err.code = rc;
 }
 
-/* ---- on the loop
- * ---------------------------------------------------------------------- */
+/* ---- on the loop ----------------------------------------------------------- */
 
 static void query_free(struct acct_query *q)
 {

@@ -77,8 +77,7 @@ static void put_cpu(int64_t usec, struct buf *out)
                    (int)(usec % USEC_PER_SEC / 1000));
 }
 
-/* ---- identity
- * ---------------------------------------------------------------------------- */
+/* ---- identity -------------------------------------------------------------- */
 
 static void put_step_suffix(const struct acct_line *l, struct buf *out)
 {
@@ -126,8 +125,7 @@ static void cell_submit_line(const struct acct_line *l, struct buf *out)
     buf_puts(out, l->step ? l->step->command : l->job->submit_line);
 }
 
-/* ---- state
- * ------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------- */
 
 static void cell_state(const struct acct_line *l, struct buf *out)
 {
@@ -161,8 +159,7 @@ static void cell_reason(const struct acct_line *l, struct buf *out)
         buf_puts(out, job_reason_name(l->job->reason));
 }
 
-/* ---- times
- * -------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------- */
 
 static void cell_submit(const struct acct_line *l, struct buf *out)
 {
@@ -297,8 +294,7 @@ static void cell_req_mem(const struct acct_line *l, struct buf *out)
         buf_printf(out, "%" PRIu64 "M", l->job->req_mem_mib);
 }
 
-/* ---- use: steps only
- * ------------------------------------------------------------------------------ */
+/* ---- use: steps only ------------------------------------------------------- */
 
 static void put_kib(uint64_t kib, struct buf *out)
 {
@@ -368,8 +364,7 @@ static void cell_layout(const struct acct_line *l, struct buf *out)
         buf_puts(out, l->step->layout);
 }
 
-/* ---- plain columns of the job
- * ------------------------------------------------------------------ */
+/* ---- plain columns of the job ---------------------------------------------- */
 
 enum plain { PLAIN_NONE, PLAIN_TEXT, PLAIN_U32 };
 

@@ -14,8 +14,7 @@
 
 #define NSS_BYTES_MAX (1u << 20) /* an entry of the user or group database */
 
-/* ---- values ------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------- */
 
 /* Splits at commas outside of brackets; the parts live in the arena. */
 static int list_split(struct arena *a, const char *key, const char *text,
@@ -316,8 +315,7 @@ void acct_filter_fini(struct acct_filter *f)
     arena_fini(&f->arena);
 }
 
-/* ---- names to numbers
- * ------------------------------------------------------------------ */
+/* ---- names to numbers ------------------------------------------------------ */
 
 /* 1 *id is set, 0 no such name, negative: the database failed. */
 static int user_id(const char *name, uint32_t *id, struct err *err)
@@ -387,8 +385,7 @@ int acct_filter_resolve(struct acct_filter *f, struct err *err)
     return 0;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------ */
 
 static bool list_has(const struct acct_list *list, const char *text)
 {

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sweeps ------------------------------------------------------------------------
- */
+/* ---- sweeps ---------------------------------------------------------------- */
 
 static struct store_bytes column_bytes(sqlite3_stmt *st, int i)
 {
@@ -90,8 +89,7 @@ int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p
     return result;
 }
 
-/* ---- rows --------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------ */
 
 static void read_column(sqlite3_stmt *st, int i, const struct column *c, char *row)
 {
@@ -197,8 +195,7 @@ int store_query_allocs(struct store *s, uint32_t job_id, store_alloc_f fn, void 
     return rc;
 }
 
-/* ---- which jobs
- * ---------------------------------------------------------------------- */
+/* ---- which jobs ------------------------------------------------------------ */
 
 /* A list of values goes to the database as one JSON array, so that the statement
  * does not depend on its length. */
@@ -387,8 +384,7 @@ void store_set_stop(struct store *s, bool (*stop)(void *arg), void *arg)
     sqlite3_progress_handler(s->db, STOP_ASKED_EVERY, stop ? stop_ask : NULL, s);
 }
 
-/* ---- jobs
- * ------------------------------------------------------------------------------ */
+/* ---- jobs ------------------------------------------------------------------ */
 
 static bool run_matches(const struct store_filter *f, const struct store_alloc *run)
 {

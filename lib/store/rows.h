@@ -42,8 +42,7 @@ void *row_copy(const struct table *t, const void *row, struct arena *a);
 /* "a,b,c" of the columns, each with `prefix` in front. */
 void table_column_list(const struct table *t, const char *prefix, struct buf *out);
 
-/* ---- a transaction as a value ------------------------------------------------------
- */
+/* ---- a transaction as a value ---------------------------------------------- */
 
 enum txn_kind {
     TXN_NONE,

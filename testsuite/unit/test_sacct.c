@@ -25,8 +25,7 @@ static struct err err;
 static struct store_dir dir;
 static pid_t server;
 
-/* ---- the server: a child process ----------------------------------------------------
- */
+/* ---- the server: a child process ------------------------------------------- */
 
 struct answer {
     struct wire_link *link;
@@ -102,8 +101,7 @@ static void server_run(const char *socket, int ready)
     _exit(0);
 }
 
-/* ---- the history
- * ------------------------------------------------------------------------- */
+/* ---- the history ----------------------------------------------------------- */
 
 static void put_steps(struct store_txn *t, const struct store_job *job)
 {
@@ -192,8 +190,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- the program
- * --------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------- */
 
 /* stdout and stderr of `sacct ARGS`; the exit code in *code. */
 static const char *sacct(const char *args, int *code)

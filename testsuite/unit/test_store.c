@@ -204,8 +204,7 @@ static void a_reader_cannot_commit(void **state)
     store_close(s);
 }
 
-/* ---- what is put comes back
- * ---------------------------------------------------------- */
+/* ---- what is put comes back ------------------------------------------------ */
 
 struct seen {
     char text[512];
@@ -488,8 +487,7 @@ static void steps_come_special_ones_first(void **state)
     store_close(s);
 }
 
-/* ---- which jobs
- * -------------------------------------------------------------------------- */
+/* ---- which jobs ------------------------------------------------------------ */
 
 static int see_job(const struct store_job *row, void *arg)
 {
@@ -663,8 +661,7 @@ static void the_callback_may_stop_and_ask_more(void **state)
     store_close(s);
 }
 
-/* ---- failures
- * -------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------- */
 
 static void a_full_disk_refuses_and_recovers(void **state)
 {

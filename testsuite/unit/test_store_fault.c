@@ -36,8 +36,7 @@ static int fault_due(int code)
     return fault.failure == SQLITE_FULL ? SQLITE_FULL : code;
 }
 
-/* ---- the shim: the system's file methods with three of them replaced
- * ------------------ */
+/* ---- the shim: the system's file methods with three of them replaced ------- */
 
 struct shim_file {
     sqlite3_file base;
@@ -148,8 +147,7 @@ static int shim_install(void **state)
     return sqlite3_vfs_register(&vfs, 1);
 }
 
-/* ---- the drill
- * ----------------------------------------------------------------------------- */
+/* ---- the drill ------------------------------------------------------------- */
 
 static int count_record(const char *name, uint64_t key, struct store_bytes record,
                         void *arg)
