@@ -603,29 +603,6 @@ static void a_listener_may_go_while_peers_are_at_the_door(void **state)
         until(w, &c[i].downs, 1);
 }
 
-/* Not asserted, printed: what a connection costs. */
-static void print_connect_time(void **state)
-{
-    struct world *w = *state;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct wire_dial_opts opts = opts_of(&munged, NULL);
-        usec_t start = 0;
-        for (int i = 0; i < 101; i++) {
-            if (i == 1) /* the first one loads the module */
-                start = clock_mono_usec();
-            struct wire_conn *c = wire_dial(w->target, &opts, NULL);
-            if (!c)
-                _exit(1);
-            wire_conn_close(c);
-        }
-        fprintf(stderr, "TCP + munge + TLS connect: %ld usec\n",
-                (long)(clock_mono_usec() - start) / 100);
-        _exit(0);
-    }
-    child_end(w, pid, 0);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -645,6 +622,5 @@ int main(void)
         T(a_silent_peer_does_not_keep_others_out),
         T(a_listener_may_go_while_peers_are_at_the_door),
     };
-    (void)print_connect_time;
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
