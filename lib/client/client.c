@@ -81,13 +81,6 @@ static int user_uid(const char *user, uid_t *uid, struct err *err)
                    user);
 }
 
-/* The text is the one that people know; what was tried follows it. */
-static int down(struct err *err, const char *target, const struct err *why)
-{
-    return err_set(err, SL_ECTLD_DOWN, "%s: %s: %s", err_name(SL_ECTLD_DOWN), target,
-                   why->text);
-}
-
 static int dial_once(struct client *c, struct err *err)
 {
     const struct conf *conf = c->conf;
@@ -116,7 +109,8 @@ static int dial_once(struct client *c, struct err *err)
     else if (!c->conn && rc == 0 && (why.code == SL_EAUTH || why.code == SL_ENOT_BUILT))
         rc = err_set(err, why.code, "%s", why.text);
     else if (!c->conn && rc == 0)
-        rc = down(err, target, &why);
+        /* The text is the one that people know; what was tried follows it. */
+        rc = err_set(err, SL_ECTLD_DOWN, "%s: %s", err_name(SL_ECTLD_DOWN), why.text);
     free(target);
     if (c->conn)
         c->connects++;
