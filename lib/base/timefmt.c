@@ -176,7 +176,10 @@ static bool time_date(struct time_words *w, const char **p, int first, int digit
     if (!time_number(p, 2, &second))
         return false;
     if (sep == '-') {
-        if (digits != 4 || *(*p)++ != '-' || !time_number(p, 2, &third))
+        if (digits != 4 || **p != '-')
+            return false;
+        (*p)++;
+        if (!time_number(p, 2, &third))
             return false;
         if (toupper((unsigned char)**p) == 'T' && isdigit((unsigned char)(*p)[1]))
             (*p)++;
