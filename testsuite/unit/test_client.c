@@ -2,6 +2,7 @@
  *
  * What commands share, against a controller that is told how to behave.
  */
+#include "config.h"
 #include "client/client.h"
 
 #include "wire/cells.h"

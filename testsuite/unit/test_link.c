@@ -2,6 +2,7 @@
  *
  * Unix connections: links, listeners, blocking connections, passed descriptors.
  */
+#include "config.h"
 #include "wire/wire.h"
 
 #include <errno.h>
