@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cells.h"
+
+#include <stdlib.h>
+
+/* Queries of 100,000 rows print a dozen numbers a row: printf would cost most. */
+void cell_u64(struct buf *out, uint64_t value)
+{
+    char digits[20];
+    size_t n = sizeof(digits);
+
+    do
+        digits[--n] = (char)('0' + value % 10);
+    while ((value /= 10));
+    buf_put(out, digits + n, sizeof(digits) - n);
+}
+
+void cell_time(struct buf *out, usec_t when)
+{
+    cell_u64(out, when > 0 ? (uint64_t)(when / USEC_PER_SEC) : 0);
+}
+
+void cell_span(struct buf *out, usec_t span)
+{
+    if (span == SPAN_INFINITE)
+        buf_put(out, "inf", 3);
+    else
+        cell_u64(out, span > 0 ? (uint64_t)(span / USEC_PER_SEC) : 0);
+}
+
+const struct cell *cell_find(enum field_what what, unsigned field)
+{
+    const struct {
+        const struct cell *rows;
+        size_t count;
+    } tables[FIELD_OF_COUNT] = {
+        [FIELD_OF_JOB] = {cells_job, cells_job_count},
+        [FIELD_OF_STEP] = {cells_step, cells_step_count},
+        [FIELD_OF_NODE] = {cells_node, cells_node_count},
+        [FIELD_OF_PARTITION] = {cells_partition, cells_partition_count},
+    };
+    for (size_t i = 0; i < tables[what].count; i++)
+        if (tables[what].rows[i].field == field)
+            return &tables[what].rows[i];
+    return NULL;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query.h"
+
+#include "acct.h"
+#include "base/hostlist.h"
+#include "cells.h"
+#include "filter.h"
+#include "loop.h"
+#include "wire/cells.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define QUERY_FIELDS_MAX 512u
+
+/* What of one turn: rows printed and the bytes they take. */
+struct page {
+    struct buf cells;
+    uint32_t rows;
+    unsigned visited; /* also rows that a filter dropped: they cost as well */
+    bool end;
+};
+
+struct query {
+    struct session *s;
+    uint32_t tag;
+    const struct query_kind *kind;
+    struct arena arena;  /* the request's: filter, fields */
+    struct arena row;    /* one row's */
+    struct buf text;     /* one cell */
+    const struct cell **cells;
+    size_t cells_count;
+    enum cell_need need;
+    bool all;
+    struct job_filter *filter;
+    struct hostlist *hosts; /* of nodes; NULL: every one */
+    const char *partitions; /* comma list, "": every one */
+    uint32_t *ids;          /* the only jobs to look at; NULL: every one */
+    size_t ids_count;
+    uint32_t cursor;        /* of the kind's walk */
+    struct event *pump;
+    struct acct_query *acct; /* instead of all this */
+    struct query *prev, *next; /* of the session */
+};
+
+struct query_kind {
+    const char *what;
+    enum field_what fields;
+    void (*walk)(struct query *q, struct page *p);
+};
+
+/* ---- rows ------------------------------------------------------------------------------- */
+
+static bool page_full(const struct page *p)
+{
+    return p->end || p->visited >= QUERY_ROWS_PER_TURN || p->cells.len >= QUERY_CHUNK_BYTES;
+}
+
+static void row_put(struct query *q, struct page *p, struct cell_source *src)
+{
+    src->d = q->s->d;
+    src->arena = &q->row;
+    for (size_t i = 0; i < q->cells_count; i++) {
+        buf_clear(&q->text);
+        q->cells[i]->fill(src, &q->text);
+        cells_put(&p->cells, buf_str(&q->text), q->text.len);
+    }
+    p->rows++;
+    if (q->row.bytes)
+        arena_reset(&q->row);
+}
+
+static bool partition_visible(const struct query *q, const char *name)
+{
+    struct partition_view v;
+    for (uint32_t i = 0; !q->all && core_partition_view(q->s->d->core, i, &v); i++)
+        if (v.conf.is_hidden && strcmp(v.conf.name, name) == 0)
+            return false;
+    return true;
+}
+
+static bool job_need_wide(const struct query *q, const struct job_view *v)
+{
+    return q->need == CELL_WIDE || (q->need == CELL_WIDE_RUN && v->start);
+}
+
+/* The job's view when it passes the filter. */
+static bool job_view_passing(const struct query *q, uint32_t job_id, struct job_view *v)
+{
+    const struct core *core = q->s->d->core;
+    bool wide = filter_wide(q->filter);
+
+    if (!core_job_view(core, job_id, wide, v) || !filter_match(q->filter, v) ||
+        !partition_visible(q, v->partition))
+        return false;
+    return wide || !job_need_wide(q, v) || core_job_view(core, job_id, true, v);
+}
+
+/* The next job's id, by the list of the only ones or by the core's cursor. */
+static bool job_next(struct query *q, uint32_t *job_id)
+{
+    if (q->ids) {
+        if (q->cursor >= q->ids_count)
+            return false;
+        *job_id = q->ids[q->cursor++];
+        return true;
+    }
+    q->cursor = core_job_next(q->s->d->core, q->cursor, job_id);
+    return q->cursor != UINT32_MAX;
+}
+
+static void walk_jobs(struct query *q, struct page *p)
+{
+    struct job_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .job = &v};
+    uint32_t job_id;
+
+    while (!page_full(p)) {
+        if (!job_next(q, &job_id)) {
+            p->end = true;
+        } else {
+            p->visited++;
+            if (job_view_passing(q, job_id, &v))
+                row_put(q, p, &src);
+        }
+    }
+}
+
+static void walk_steps(struct query *q, struct page *p)
+{
+    const struct core *core = q->s->d->core;
+    struct job_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .job = &v};
+    uint32_t job_id;
+
+    while (!page_full(p)) {
+        if (!job_next(q, &job_id)) {
+            p->end = true;
+            return;
+        }
+        p->visited++;
+        size_t count = core_step_count(core, job_id);
+        if (!count || !job_view_passing(q, job_id, &v))
+            continue;
+        for (size_t i = 0; i < count; i++)
+            if ((src.step = core_step_at(core, job_id, i)))
+                row_put(q, p, &src);
+        p->visited += (unsigned)count;
+    }
+}
+
+static void walk_nodes(struct query *q, struct page *p)
+{
+    struct node_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .node = &v};
+
+    while (!page_full(p)) {
+        if (!core_node_view(q->s->d->core, q->cursor, &v)) {
+            p->end = true;
+            return;
+        }
+        q->cursor++;
+        p->visited++;
+        if (!q->hosts || hostlist_find(q->hosts, v.name) >= 0)
+            row_put(q, p, &src);
+    }
+}
+
+static void walk_partitions(struct query *q, struct page *p)
+{
+    struct partition_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .partition = &v};
+
+    while (!page_full(p)) {
+        if (!core_partition_view(q->s->d->core, q->cursor, &v)) {
+            p->end = true;
+            return;
+        }
+        q->cursor++;
+        p->visited++;
+        if (q->partitions[0] ? list_has(q->partitions, v.conf.name) : q->all || !v.conf.is_hidden)
+            row_put(q, p, &src);
+    }
+}
+
+/* ---- key and value: settings and counters -------------------------------------------------- */
+
+static void pair_put(const char *key, const char *value, void *arg)
+{
+    struct page *p = arg;
+    cells_put(&p->cells, key, strlen(key));
+    cells_put(&p->cells, value, strlen(value));
+    p->rows++;
+}
+
+static void walk_config(struct query *q, struct page *p)
+{
+    conf_each(q->s->d->conf, pair_put, p);
+    p->end = true;
+}
+
+static void walk_stats(struct query *q, struct page *p)
+{
+    struct ctld *d = q->s->d;
+    const struct loop_stats *st = loop_stats(d);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } rows[] = {
+        {"now", (uint64_t)(ctld_now(d) / USEC_PER_SEC)},
+        {"started", (uint64_t)(d->started / USEC_PER_SEC)},
+        {"epoch", d->epoch},
+        {"clients", sessions_count(d)},
+        {"jobs", core_job_count(d->core, false)},
+        {"jobs_pending", core_job_count(d->core, true)},
+        {"nodes", core_node_count(d->core)},
+        {"commands", st->commands},
+        {"commands_refused", st->refused},
+        {"plans", st->plans},
+        {"plan_usec_max", (uint64_t)st->plan_usec_max},
+        {"plan_usec_mean", st->plans ? (uint64_t)st->plan_usec_sum / st->plans : 0},
+        {"commits", st->commits},
+        {"commit_failures", st->commit_failures},
+        {"commit_usec_max", (uint64_t)st->commit_usec_max},
+        {"commit_usec_mean", st->commits ? (uint64_t)st->commit_usec_sum / st->commits : 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        pair_put(rows[i].key, arena_printf(&q->row, "%llu", (unsigned long long)rows[i].value),
+                 p);
+    p->end = true;
+}
+
+static const struct query_kind kinds[] = {
+    {"job", FIELD_OF_JOB, walk_jobs},
+    {"step", FIELD_OF_STEP, walk_steps},
+    {"node", FIELD_OF_NODE, walk_nodes},
+    {"partition", FIELD_OF_PARTITION, walk_partitions},
+    {"config", FIELD_OF_NONE, walk_config},
+    {"stats", FIELD_OF_NONE, walk_stats},
+};
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+static void query_free(struct query *q)
+{
+    DL_DELETE(q->s->queries, q);
+    if (q->pump)
+        event_free(q->pump);
+    hostlist_destroy(q->hosts);
+    arena_fini(&q->arena);
+    arena_fini(&q->row);
+    buf_fini(&q->text);
+    free(q->ids);
+    free(q);
+}
+
+void query_session_gone(struct session *s)
+{
+    while (s->queries) {
+        if (s->queries->acct)
+            acct_query_cancel(s->queries->acct);
+        query_free(s->queries);
+    }
+}
+
+static void query_arm(struct query *q)
+{
+    struct timeval zero = {0, 0};
+    event_add(q->pump, &zero);
+}
+
+void query_resume(struct session *s)
+{
+    struct query *q;
+
+    if (session_full(s))
+        return;
+    DL_FOREACH(s->queries, q) {
+        if (q->acct)
+            acct_query_pause(q->acct, false);
+        else if (!evtimer_pending(q->pump, NULL))
+            query_arm(q);
+    }
+}
+
+static void query_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct query *q = arg;
+    struct page p = {.rows = 0};
+    Sl__QueryRows m = SL__QUERY_ROWS__INIT;
+    (void)fd;
+    (void)what;
+
+    if (session_full(q->s)) /* query_resume() comes when it has drained */
+        return;
+    buf_init(&p.cells);
+    q->kind->walk(q, &p);
+    m.rows = p.rows;
+    m.cells.data = (uint8_t *)p.cells.data;
+    m.cells.len = p.cells.len;
+    m.last = p.end;
+    if (p.rows || p.end)
+        session_send(q->s, WIRE_QUERY_ROWS, q->tag, &m.base, loop_generation_read(q->s->d));
+    buf_fini(&p.cells);
+    if (p.end)
+        query_free(q);
+    else
+        query_arm(q);
+}
+
+/* ---- the request ---------------------------------------------------------------------------------- */
+
+static int fields_take(struct query *q, const Sl__QueryRequest *r, struct err *err)
+{
+    if (q->kind->fields == FIELD_OF_NONE)
+        return 0;
+    if (!r->n_fields || r->n_fields > QUERY_FIELDS_MAX)
+        return err_set(err, SL_EINVAL_FIELD, "%zu fields, 1 to %u are possible", r->n_fields,
+                       QUERY_FIELDS_MAX);
+    q->cells = arena_alloc(&q->arena, r->n_fields * sizeof(struct cell *));
+    for (size_t i = 0; i < r->n_fields; i++) {
+        const struct cell *c = cell_find(q->kind->fields, r->fields[i]);
+        if (!c)
+            return err_set(err, SL_EINVAL_FIELD, "a %s has no field %u", q->kind->what,
+                           r->fields[i]);
+        q->cells[q->cells_count++] = c;
+        if (c->need > q->need)
+            q->need = c->need;
+    }
+    return 0;
+}
+
+static int filter_take(struct query *q, const char *key, const char *value, struct err *err)
+{
+    enum field_what what = q->kind->fields;
+
+    if (!value[0])
+        return 0;
+    if (what == FIELD_OF_JOB || what == FIELD_OF_STEP) {
+        if (strcmp(key, "me") == 0)
+            return filter_add(q->filter, "user",
+                              arena_printf(&q->arena, "%u", (unsigned)q->s->uid), err);
+        return filter_add(q->filter, key, value, err);
+    }
+    if (what == FIELD_OF_NODE && (strcmp(key, "nodes") == 0 || strcmp(key, "name") == 0)) {
+        hostlist_destroy(q->hosts);
+        q->hosts = hostlist_create(value, err);
+        return q->hosts ? 0 : SL_EINVAL_NODE;
+    }
+    if (what == FIELD_OF_PARTITION &&
+        (strcmp(key, "partition") == 0 || strcmp(key, "name") == 0)) {
+        q->partitions = arena_strdup(&q->arena, value);
+        return 0;
+    }
+    return err_set(err, SL_EINVAL_FIELD, "filter \"%s\" does not apply to a %s", key,
+                   q->kind->what);
+}
+
+/* When only plain jobs are asked for by id, only these are looked at. */
+static void ids_take(struct query *q)
+{
+    const struct core *core = q->s->d->core;
+    size_t count;
+    const struct job_sel *sel = filter_jobs(q->filter, &count);
+    struct job_view v;
+
+    for (size_t i = 0; i < count; i++)
+        if (sel[i].has_array || !core_job_view(core, sel[i].job_id, false, &v) ||
+            (v.array_job_id && !v.is_array_task))
+            return;
+    if (!count)
+        return;
+    q->ids = xcalloc(count, sizeof(*q->ids));
+    for (size_t i = 0; i < count; i++)
+        q->ids[q->ids_count++] = sel[i].job_id;
+}
+
+static int request_take(struct query *q, const Sl__QueryRequest *r, struct err *err)
+{
+    int rc = fields_take(q, r, err);
+    q->all = r->all;
+    q->partitions = "";
+    q->filter = filter_create(&q->arena);
+    for (size_t i = 0; rc == 0 && i < r->n_filters; i++)
+        rc = filter_take(q, r->filters[i]->key, r->filters[i]->value, err);
+    if (rc == 0)
+        ids_take(q);
+    return rc;
+}
+
+static struct query *query_create(struct session *s, uint32_t tag, const struct query_kind *k)
+{
+    struct query *q = xcalloc(1, sizeof(*q));
+    q->s = s;
+    q->tag = tag;
+    q->kind = k;
+    arena_init(&q->arena);
+    arena_init(&q->row);
+    buf_init(&q->text);
+    DL_APPEND(s->queries, q);
+    return q;
+}
+
+/* ---- accounting ------------------------------------------------------------------------------------- */
+
+static void acct_rows(struct acct_query *aq, const Sl__QueryRows *rows, void *arg)
+{
+    struct query *q = arg;
+    /* what the store says is durable */
+    session_send(q->s, WIRE_QUERY_ROWS, q->tag, &rows->base, 0);
+    if (session_full(q->s))
+        acct_query_pause(aq, true);
+}
+
+static void acct_done(struct acct_query *aq, int code, const char *text, void *arg)
+{
+    struct query *q = arg;
+    struct err err;
+    (void)aq;
+
+    if (code < 0) {
+        err_set(&err, code, "%s", text);
+        session_error(q->s, q->tag, &err);
+    }
+    query_free(q);
+}
+
+static const struct acct_ops acct_query_ops = {.rows = acct_rows, .done = acct_done};
+
+static void acct_begin(struct ctld *d, struct session *s, uint32_t tag,
+                       const Sl__QueryRequest *r)
+{
+    struct query *q = query_create(s, tag, NULL);
+    struct err err;
+
+    q->acct = acct_query_start(d->acct, r, s->uid, &acct_query_ops, q, &err);
+    if (!q->acct) {
+        query_free(q);
+        session_error(s, tag, &err);
+    }
+}
+
+void query_handle(struct ctld *d, struct session *s, struct wire_msg *m)
+{
+    const Sl__QueryRequest *r = (const Sl__QueryRequest *)m->body;
+    const struct query_kind *kind = NULL;
+    struct err err;
+
+    if (acct_knows(r->what)) {
+        acct_begin(d, s, m->tag, r);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(kinds[i].what, r->what) == 0)
+            kind = &kinds[i];
+    if (!kind) {
+        err_set(&err, SL_EINVAL_FIELD, "there is nothing to ask about \"%s\"", r->what);
+        session_error(s, m->tag, &err);
+        return;
+    }
+    struct query *q = query_create(s, m->tag, kind);
+    if (request_take(q, r, &err) < 0) {
+        query_free(q);
+        session_error(s, m->tag, &err);
+        return;
+    }
+    q->pump = evtimer_new(d->base, query_pump, q);
+    ASSERT(q->pump);
+    /* short answers at once: most queries are one page */
+    query_pump(-1, 0, q);
+}
