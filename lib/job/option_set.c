@@ -447,18 +447,21 @@ int opt_gpus(struct request *r, const struct option *o, const char *value, struc
 {
     Sl__GresReq **list = NULL;
     size_t count = 0;
+    bool counted = true; /* a type alone is no number of GPUs */
     struct buf b;
 
     buf_init(&b);
     for (const char *p = value;;) {
         size_t n = strcspn(p, ",");
+        const char *colon = memchr(p, ':', n);
+        counted = counted && isdigit((unsigned char)(colon != NULL ? colon[1] : *p));
         buf_printf(&b, "%sgpu:%.*s", b.len != 0 ? "," : "", (int)n, p);
         if (p[n] == '\0')
             break;
         p += n + 1;
     }
     int rc = gres_parse(buf_str(&b), SL__GRES_PER__GRES_PER_NODE, &r->pub.arena, &list, &count, err);
-    if (rc == 0)
+    if (rc == 0 && counted)
         r->gres[o->where] = keep(r, buf_str(&b));
     else
         rc = bad(err, value, "a number of GPUs ([type:]number[,...])");
