@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stepd/environ.h"
+
+#include "stepd/mpi.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void env_user(struct env_list *e, const Sl__StepSpec *spec)
+{
+    for (size_t i = 0; i < spec->n_env; i++) {
+        const char *eq = strchr(spec->env[i], '=');
+        if (!eq || eq == spec->env[i])
+            continue;
+        char *name = arena_strdup(e->arena, spec->env[i]);
+        name[eq - spec->env[i]] = '\0';
+        env_list_set(e, name, "%s", eq + 1);
+    }
+}
+
+static void env_supervisor(struct env_list *e, const struct step *s)
+{
+    const Sl__JobInfo *job = s->launch->job;
+    char hex[65] = "";
+    for (size_t i = 0; i < job->secret.len && i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", job->secret.data[i]);
+    env_list_set(e, ENV_SECRET, "%s:%u", hex, s->step_id);
+    if (job->alloc && job->alloc->n_nodes > 0)
+        env_list_set(e, ENV_JOB_ADDR, "%s:%u", job->alloc->nodes[0]->addr,
+                     job->alloc->nodes[0]->port);
+}
+
+static void env_bind(struct env_list *e, const struct bind *b)
+{
+    /* each vendor's runtime reads its own name */
+    static const char *const gpu_names[] = {"CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL",
+                                            "ROCR_VISIBLE_DEVICES"};
+    if (b->type) {
+        env_list_set(e, "SLURM_CPU_BIND", "%s,%s%s", b->verbose ? "verbose" : "quiet",
+                     b->type, b->list ? b->list : "");
+        env_list_set(e, "SLURM_CPU_BIND_VERBOSE", "%s", b->verbose ? "verbose" : "quiet");
+        env_list_set(e, "SLURM_CPU_BIND_TYPE", "%s", b->type);
+        env_list_set(e, "SLURM_CPU_BIND_LIST", "%s", b->list ? b->list : "");
+    }
+    for (size_t i = 0; b->gpus && i < sizeof(gpu_names) / sizeof(*gpu_names); i++)
+        env_list_set(e, gpu_names[i], "%s", b->gpus);
+}
+
+char **environ_task(struct step *s, const struct task *t, const struct bind *b,
+                    struct arena *a)
+{
+    const Sl__StepLaunch *m = s->launch;
+    struct env_list e;
+
+    env_list_init(&e, a);
+    env_user(&e, m->spec);
+    env_job(&e, m->job);
+    env_step(&e, m->job, m->spec, m->layout, s->node_index);
+    env_task(&e, m->layout, s->node_index, t->rank, t->local, 0);
+    env_supervisor(&e, s);
+    env_bind(&e, b);
+    mpi_task_env(s, t, &e);
+    char **envp = arena_alloc(a, (e.count + 1) * sizeof(*envp));
+    memcpy(envp, e.v, e.count * sizeof(*envp));
+    return envp;
+}
+
+const char *environ_get(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
+            return *envp + n + 1;
+    return NULL;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stepd/spool.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "wire/wire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *spool_step_dir(const char *spool, uint32_t job_id, uint32_t restart, uint32_t step_id)
+{
+    return xasprintf("%s/step.%u.%u.%u", spool, job_id, restart, step_id);
+}
+
+static int write_whole(int fd, const void *p, size_t n)
+{
+    const char *c = p;
+    while (n > 0) {
+        ssize_t got = write(fd, c, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? -errno : -ENOSPC;
+        c += got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Opens name in the folder for writing; it must not exist. */
+static int file_create(const char *dir, const char *name, mode_t mode, struct err *err)
+{
+    char path[PATH_LEN_MAX + 1];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    return fd < 0 ? err_errno(err, "%s", path) : fd;
+}
+
+static int file_finish(const char *dir, const char *name, int fd, int rc, struct err *err)
+{
+    if (close(fd) < 0 && rc == 0)
+        rc = -errno;
+    if (rc < 0)
+        return err_set(err, rc, "%s/%s: cannot be written: %s", dir, name, strerror(-rc));
+    return 0;
+}
+
+/* "PID (comm) S ppid ..." : the comm may hold anything but ends at the last ')'. */
+static unsigned long long own_start_time(void)
+{
+    char text[1024];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    char *p = strrchr(text, ')');
+    for (int field = 2; p && field < 22; field++) {
+        p = strchr(p, ' ');
+        if (p)
+            p++;
+    }
+    return p ? strtoull(p, NULL, 10) : 0;
+}
+
+int spool_create(const char *dir, struct err *err)
+{
+    char text[64];
+    if (mkdir(dir, 0711) < 0)
+        return err_errno(err, "%s", dir);
+    int n = snprintf(text, sizeof(text), "%d %llu\n", (int)getpid(), own_start_time());
+    int fd = file_create(dir, "pid", 0600, err);
+    if (fd < 0)
+        return fd;
+    return file_finish(dir, "pid", fd, write_whole(fd, text, (size_t)n), err);
+}
+
+int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, gid_t gid,
+                 struct err *err)
+{
+    int fd = file_create(dir, "slurm_script", 0700, err);
+    if (fd < 0)
+        return fd;
+    int rc = write_whole(fd, script->data, script->len);
+    if (rc == 0 && geteuid() == 0 && fchown(fd, uid, gid) < 0)
+        rc = -errno;
+    return file_finish(dir, "slurm_script", fd, rc, err);
+}
+
+int spool_result_write(const char *dir, const Sl__JobReports *reports, struct err *err)
+{
+    char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1];
+    struct buf b;
+    buf_init(&b);
+    int rc = wire_pack(&b, WIRE_STEP_REPORT, 0, &reports->base, err);
+    if (rc < 0)
+        goto out;
+    int fd = rc = file_create(dir, "result.new", 0600, err);
+    if (fd < 0)
+        goto out;
+    rc = write_whole(fd, b.data, b.len);
+    if (rc == 0 && fdatasync(fd) < 0)
+        rc = -errno;
+    rc = file_finish(dir, "result.new", fd, rc, err);
+    if (rc < 0)
+        goto out;
+    snprintf(from, sizeof(from), "%s/result.new", dir);
+    snprintf(to, sizeof(to), "%s/result", dir);
+    if (rename(from, to) < 0)
+        rc = err_errno(err, "%s", to);
+out:
+    buf_fini(&b);
+    return rc;
+}
+
+Sl__JobReports *spool_result_read(const char *dir, struct err *err)
+{
+    char path[PATH_LEN_MAX + 1], chunk[16384];
+    struct wire_msg m = {0};
+    struct buf b;
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "%s/result", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        err_errno(err, "%s", path);
+        return NULL;
+    }
+    buf_init(&b);
+    while (b.len < FRAME_BYTES_MAX && (n = read(fd, chunk, sizeof(chunk))) > 0)
+        buf_put(&b, chunk, (size_t)n);
+    close(fd);
+    int rc = wire_unpack(&b, true, &m, err);
+    if (rc == 0)
+        err_set(err, SL_EPROTO, "%s: cut short", path);
+    if (rc > 0 && m.type != WIRE_STEP_REPORT) {
+        err_set(err, SL_EPROTO, "%s: not a result", path);
+        wire_msg_clear(&m);
+        rc = 0;
+    }
+    buf_fini(&b);
+    return rc > 0 ? (Sl__JobReports *)m.body : NULL;
+}
+
+/* Users own folders in here (PMIx): by descriptors, never through a symbolic link. */
+static void remove_at(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, e->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM))
+            remove_at(fd, e->d_name);
+    }
+    closedir(d);
+    if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        log_warn("spool", "dir=%s cannot be removed: %s", name, strerror(errno));
+}
+
+void spool_remove(const char *dir)
+{
+    remove_at(AT_FDCWD, dir);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * spool: a supervisor's folder, spool/step.JOB.RESTART.STEP, numbers in decimal.
+ *
+ *   pid           "PID STARTTIME\n"; STARTTIME is field 22 of /proc/PID/stat, which
+ *                 tells a reused pid
+ *   slurm_script  the batch script, 0700, owned by the user
+ *   result        one STEP_REPORT frame (wire.h), fsync'ed: the step is over and this
+ *                 is what is to be reported; appears whole (rename)
+ *
+ * The folder is 0711 and root's: a user can run the script by its path but list
+ * nothing. The supervisor makes the folder and removes it once its daemon has
+ * acknowledged the result; a daemon removes that of a supervisor that died.
+ */
+#ifndef SL_STEPD_SPOOL_H
+#define SL_STEPD_SPOOL_H
+
+#include "base/err.h"
+#include "wire/slurmlike.pb-c.h"
+#include <stdint.h>
+#include <sys/types.h>
+
+/* "SPOOL/step.J.R.S"; caller frees. */
+char *spool_step_dir(const char *spool, uint32_t job_id, uint32_t restart, uint32_t step_id);
+/* Makes the folder with its pid file. -EEXIST: this very step was started before. */
+int spool_create(const char *dir, struct err *err);
+/* Writes the script for uid/gid and returns 0; the path is DIR/slurm_script. */
+int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, gid_t gid,
+                 struct err *err);
+int spool_result_write(const char *dir, const Sl__JobReports *reports, struct err *err);
+/* NULL when there is none or it is damaged (*err says which: -ENOENT for none). */
+Sl__JobReports *spool_result_read(const char *dir, struct err *err);
+/* Removes the folder and all in it (PMIx leaves folders of its own). No-op without it. */
+void spool_remove(const char *dir);
+
+#endif
