@@ -23,4 +23,7 @@ bool mpi_task_ended(struct step *s, const struct task *t);
 /* A PMIX frame from below (child: layout index of the sender) or above (child -1). */
 void mpi_message(struct step *s, const Sl__PmixMsg *m, long child);
 
+/* A node below will not answer any more. */
+void mpi_node_lost(struct step *s, uint32_t node_index);
+
 #endif

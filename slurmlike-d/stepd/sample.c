@@ -40,7 +40,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         s->oom = true;
         step_tell(s, "Exceeded step memory limit: %llu KiB used, %llu KiB granted",
                   (unsigned long long)used, (unsigned long long)limit);
-        step_abort(s, SIGKILL, "out of memory");
+        tree_abort(s, SIGKILL, "out of memory");
     }
 }
 

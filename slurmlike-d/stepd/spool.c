@@ -2,8 +2,8 @@
 #include "stepd/spool.h"
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/log.h"
-#include "wire/wire.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -100,15 +100,14 @@ int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, 
 int spool_result_write(const char *dir, const Sl__JobReports *reports, struct err *err)
 {
     char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1];
-    struct buf b;
-    buf_init(&b);
-    int rc = wire_pack(&b, WIRE_STEP_REPORT, 0, &reports->base, err);
-    if (rc < 0)
-        goto out;
-    int fd = rc = file_create(dir, "result.new", 0600, err);
+    size_t n = sl__job_reports__get_packed_size(reports);
+    uint8_t *packed = xmalloc(n);
+    sl__job_reports__pack(reports, packed);
+    int fd = file_create(dir, "result.new", 0600, err);
+    int rc = fd;
     if (fd < 0)
         goto out;
-    rc = write_whole(fd, b.data, b.len);
+    rc = write_whole(fd, packed, n);
     if (rc == 0 && fdatasync(fd) < 0)
         rc = -errno;
     rc = file_finish(dir, "result.new", fd, rc, err);
@@ -119,37 +118,8 @@ int spool_result_write(const char *dir, const Sl__JobReports *reports, struct er
     if (rename(from, to) < 0)
         rc = err_errno(err, "%s", to);
 out:
-    buf_fini(&b);
+    free(packed);
     return rc;
-}
-
-Sl__JobReports *spool_result_read(const char *dir, struct err *err)
-{
-    char path[PATH_LEN_MAX + 1], chunk[16384];
-    struct wire_msg m = {0};
-    struct buf b;
-    ssize_t n;
-
-    snprintf(path, sizeof(path), "%s/result", dir);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        err_errno(err, "%s", path);
-        return NULL;
-    }
-    buf_init(&b);
-    while (b.len < FRAME_BYTES_MAX && (n = read(fd, chunk, sizeof(chunk))) > 0)
-        buf_put(&b, chunk, (size_t)n);
-    close(fd);
-    int rc = wire_unpack(&b, true, &m, err);
-    if (rc == 0)
-        err_set(err, SL_EPROTO, "%s: cut short", path);
-    if (rc > 0 && m.type != WIRE_STEP_REPORT) {
-        err_set(err, SL_EPROTO, "%s: not a result", path);
-        wire_msg_clear(&m);
-        rc = 0;
-    }
-    buf_fini(&b);
-    return rc > 0 ? (Sl__JobReports *)m.body : NULL;
 }
 
 /* Users own folders in here (PMIx): by descriptors, never through a symbolic link. */

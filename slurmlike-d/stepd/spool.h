@@ -5,8 +5,8 @@
  *   pid           "PID STARTTIME\n"; STARTTIME is field 22 of /proc/PID/stat, which
  *                 tells a reused pid
  *   slurm_script  the batch script, 0700, owned by the user
- *   result        one STEP_REPORT frame (wire.h), fsync'ed: the step is over and this
- *                 is what is to be reported; appears whole (rename)
+ *   result        a packed JobReports, synced: the step is over and this is what is to
+ *                 be reported; appears whole (rename)
  *
  * The folder is 0711 and root's: a user can run the script by its path but list
  * nothing. The supervisor makes the folder and removes it once its daemon has
@@ -28,8 +28,6 @@ int spool_create(const char *dir, struct err *err);
 int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, gid_t gid,
                  struct err *err);
 int spool_result_write(const char *dir, const Sl__JobReports *reports, struct err *err);
-/* NULL when there is none or it is damaged (*err says which: -ENOENT for none). */
-Sl__JobReports *spool_result_read(const char *dir, struct err *err);
 /* Removes the folder and all in it (PMIx leaves folders of its own). No-op without it. */
 void spool_remove(const char *dir);
 

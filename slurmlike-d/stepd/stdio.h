@@ -36,6 +36,7 @@ void stdio_input(struct step *s, uint32_t rank, const void *p, size_t n, bool eo
 /* Largest stdin queue among the local tasks. */
 size_t stdio_input_queued(const struct step *s);
 void stdio_pause(struct step *s, bool pause);
+bool stdio_paused(const struct step *s);
 /* Everything below this process is gone: reads what is left, closes all. */
 void stdio_finish(struct step *s);
 void stdio_window(struct step *s, uint32_t rows, uint32_t cols);

@@ -44,6 +44,7 @@
 #define TASKS_PER_NODE_MAX 16384u
 #define WATCHERS_MAX 64u                 /* sattach connections of one step */
 #define ATTACH_WAIT_USEC (60 * USEC_PER_SEC) /* for srun, and for a parent supervisor */
+#define ABORT_GRACE_USEC (2 * USEC_PER_SEC)  /* TERM to KILL when a task's failure ends the step */
 #define REPORT_DELAY_USEC (100 * 1000)   /* a step that is shorter is only reported ended */
 #define REDIAL_USEC_MIN (50 * 1000)
 #define REDIAL_USEC_MAX (1 * USEC_PER_SEC)
@@ -58,6 +59,8 @@ struct node_opts {
     const char *munge_socket; /* "" : munge's default */
     const char *task_prolog, *task_epilog; /* "" : none */
     const char *cgroup;       /* "auto", "none", or a cgroup v2 directory that is ours */
+    const char *slice;        /* what the zygote made of it; NULL: none usable */
+    const char *module_dir;   /* where mpi_pmix.so is */
     uid_t node_uid;           /* who runs the node daemons */
     usec_t kill_wait;         /* where a termination names none */
     usec_t sample_interval;   /* 0: only at the end */
@@ -88,6 +91,7 @@ struct task {
     uint32_t local; /* on this node */
     pid_t pid;      /* 0: not started */
     bool ended;
+    bool told;      /* its end went up */
     bool pty;
     int status;     /* wait(2) status */
     struct rusage ru;
@@ -135,16 +139,20 @@ struct step {
     char text[256];         /* why it failed, for the record */
     Sl__StepUsage usage;    /* of the subtree; rss_max_node lives in usage_node */
     char usage_node[NAME_LEN_MAX + 1];
-    bool tree_done;         /* our node and all below are done and told upward */
+    bool start_reported, local_done;
+    struct err setup;       /* why the tasks cannot be started; code 0: they can */
+    int setup_status;
 
     /* ending */
     bool terminating, killed;
-    bool bad_exit;          /* a task ended badly and that ends the step */
+    bool childless;         /* wait(2) said that no process is left below */
+    usec_t kill_deadline;   /* monotonic */
     usec_t suspended_since, suspended_total;
-    struct event *kill_timer, *wait_timer, *limit_timer, *drain_timer, *attach_timer;
+    struct event *kill_timer, *limit_timer, *attach_timer, *start_timer;
     struct event *sigchld_ev;
     int sigchld_fd;
 
+    struct bind_topo *bind_topo; /* in the arena; NULL: not asked for yet */
     struct stdio *stdio;
     struct contain *contain;
     struct dlink *dlink;
@@ -166,20 +174,17 @@ void step_go(struct step *s);
  * once. state: what the step is recorded as, 0 keeps what it is. Repeating it can
  * only make it sooner. */
 void step_terminate(struct step *s, usec_t kill_wait, uint32_t state);
-/* Ends the step on all its nodes, because of something that happened here; text
- * (may be NULL) goes to the record and the user's stderr. */
-void step_abort(struct step *s, int status, const char *text);
 /* Carries out a termination, signal or suspension from the daemon or srun. */
 void step_signal(struct step *s, int signal, const uint32_t *ranks, size_t ranks_count);
 void step_suspend(struct step *s, bool stop);
-/* A line for the user's stderr: "slurmstepd: error: ...". */
+/* A line for the user's stderr: "slurmstepd: error: ..."; step_note without that prefix. */
 void step_tell(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void step_note(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void step_tell_line(struct step *s, const char *line); /* as it is, without newline */
 /* Worst of two wait(2) statuses: the higher shell exit code (128+signal). */
 int status_worst(int a, int b);
 /* Looks whether the step can go on to its next phase. Cheap; call after any change. */
 void step_advance(struct step *s);
-/* The whole tree is done: the root's outcome is final. */
-void step_finished(struct step *s);
 
 /* ---- one-shot timers ---------------------------------------------------------------------------- */
 

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stepd/dlink.h"
+
+#include "stepd/manager.h"
+#include "stepd/record.h"
+#include "stepd/route.h"
+#include "stepd/sample.h"
+#include "stepd/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct dlink {
+    struct step *step;
+    struct wire_link *link; /* NULL: not connected */
+    struct event *redial;
+    usec_t redial_delay;
+    uint64_t seq_last, seq_acked;
+    /* not acknowledged, oldest first, packed JobReport each */
+    struct { uint64_t seq; uint8_t *data; size_t n; } *pending;
+    size_t pending_count;
+};
+
+static void dlink_dial(struct dlink *d);
+
+/* ---- reports ------------------------------------------------------------------------- */
+
+static void pending_add(struct dlink *d, Sl__JobReport *r)
+{
+    d->pending = xrealloc(d->pending, (d->pending_count + 1) * sizeof(*d->pending));
+    r->seq = ++d->seq_last;
+    size_t n = sl__job_report__get_packed_size(r);
+    uint8_t *p = xmalloc(n);
+    sl__job_report__pack(r, p);
+    d->pending[d->pending_count].seq = r->seq;
+    d->pending[d->pending_count].data = p;
+    d->pending[d->pending_count].n = n;
+    d->pending_count++;
+}
+
+static void reports_send(struct dlink *d, Sl__JobReport **reports, size_t count)
+{
+    Sl__JobReports list = SL__JOB_REPORTS__INIT;
+    struct err err;
+    list.reports = reports;
+    list.n_reports = count;
+    if (wire_link_send(d->link, WIRE_STEP_REPORT, 0, &list.base, &err) < 0)
+        log_error("dlink", "step=%s report not sent: %s", d->step->name, err.text);
+}
+
+static void reports_resend(struct dlink *d)
+{
+    for (size_t i = 0; i < d->pending_count; i++) {
+        Sl__JobReport *r = sl__job_report__unpack(NULL, d->pending[i].n, d->pending[i].data);
+        ASSERT(r);
+        reports_send(d, &r, 1);
+        sl__job_report__free_unpacked(r, NULL);
+    }
+}
+
+static void on_ack(struct dlink *d, uint64_t seq)
+{
+    size_t done = 0;
+    while (done < d->pending_count && d->pending[done].seq <= seq)
+        free(d->pending[done++].data);
+    d->pending_count -= done;
+    memmove(d->pending, d->pending + done, d->pending_count * sizeof(*d->pending));
+    step_advance(d->step);
+}
+
+void dlink_report(struct step *s, Sl__JobReport **reports, size_t count)
+{
+    struct dlink *d = s->dlink;
+    for (size_t i = 0; i < count; i++)
+        pending_add(d, reports[i]);
+    if (d->link)
+        reports_send(d, reports, count);
+}
+
+bool dlink_idle(const struct dlink *d)
+{
+    return d->pending_count == 0;
+}
+
+void dlink_usage(struct step *s)
+{
+    Sl__StepUsage u = SL__STEP_USAGE__INIT;
+    if (!s->dlink->link)
+        return;
+    sample_fill(s, &u);
+    if (wire_link_send(s->dlink->link, WIRE_STEP_USAGE, 0, &u.base, NULL) < 0)
+        log_debug("dlink", "step=%s usage not sent", s->name);
+}
+
+int dlink_send(struct step *s, enum wire_type type, uint32_t tag,
+               const ProtobufCMessage *m, struct err *err)
+{
+    if (!s->dlink->link)
+        return err_set(err, -ENOTCONN, "the node daemon of %s is not running", s->opts->node);
+    return wire_link_send(s->dlink->link, type, tag, m, err);
+}
+
+/* ---- messages ---------------------------------------------------------------------------- */
+
+/* What Slurm writes into the job's stderr, so that users (and their scripts) find it. */
+static void tell_terminated(struct step *s, uint32_t state)
+{
+    char when[TIME_TEXT_MAX];
+    const char *why = state == JOB_TIMEOUT     ? " DUE TO TIME LIMIT"
+                      : state == JOB_PREEMPTED ? " DUE TO PREEMPTION"
+                      : state == JOB_NODE_FAIL ? " DUE TO NODE FAILURE"
+                                               : "";
+    if (!s->root || s->step_id == STEP_EXTERN)
+        return;
+    if (s->batch)
+        step_tell(s, "*** JOB %u ON %s CANCELLED AT %s%s ***", s->job_id, s->opts->node,
+                  time_format(clock_wall_usec(), when), why);
+    else
+        step_tell(s, "*** STEP %s ON %s CANCELLED AT %s%s ***", s->name, s->opts->node,
+                  time_format(clock_wall_usec(), when), why);
+}
+
+static void on_terminate(struct step *s, const Sl__Terminate *t)
+{
+    if (t->has_step && t->step_id != s->step_id)
+        return;
+    if (t->suspend || t->resume) {
+        step_suspend(s, t->suspend);
+        return;
+    }
+    if (t->signal) {
+        /* scancel -s: the steps; -b: the batch shell only; -f: everything */
+        if (t->batch_only && !s->batch)
+            return;
+        if (s->batch && !t->batch_only && !t->full && t->signal != SIGKILL && !t->has_step)
+            return;
+        if (t->batch_only)
+            step_signal(s, (int)t->signal, &s->tasks[0].rank, 1);
+        else
+            step_signal(s, (int)t->signal, NULL, 0);
+        return;
+    }
+    if (!s->terminating)
+        tell_terminated(s, t->state);
+    step_terminate(s, t->kill_wait_usec, t->state ? t->state : JOB_CANCELLED);
+}
+
+static void on_message(struct wire_link *l, struct wire_msg *m, void *arg)
+{
+    struct dlink *d = arg;
+    struct step *s = d->step;
+    switch (m->type) {
+    case WIRE_REPORT_ACK:
+        on_ack(d, ((Sl__ReportAck *)m->body)->seq);
+        break;
+    case WIRE_STEP_ROUTE:
+        route_accept(s, (Sl__StepRoute *)m->body, wire_link_take_fd(l));
+        break;
+    case WIRE_STEP_TERMINATE:
+        on_terminate(s, (Sl__Terminate *)m->body);
+        break;
+    case WIRE_STEP_LAUNCH_REPLY:
+        manager_launch_reply(s, m->tag, (Sl__StepLaunchReply *)m->body);
+        break;
+    case WIRE_STEP_DONE:
+        manager_step_done(s, m->tag);
+        break;
+    default:
+        log_warn("dlink", "step=%s unexpected message type=%d", s->name, m->type);
+        break;
+    }
+}
+
+/* ---- connection ------------------------------------------------------------------------------ */
+
+static void on_up(struct wire_link *l, void *arg)
+{
+    struct dlink *d = arg;
+    struct step *s = d->step;
+    Sl__StepHello h = SL__STEP_HELLO__INIT;
+    struct step_record rec;
+    struct err err;
+
+    (void)l;
+    d->redial_delay = REDIAL_USEC_MIN;
+    h.job_id = s->job_id;
+    h.restart = s->restart;
+    h.step_id = s->step_id;
+    h.pid = (uint32_t)getpid();
+    h.start = s->start;
+    h.manager = s->manager;
+    h.uid = s->user.uid;
+    record_fill(s, &rec);
+    h.record = &rec.m;
+    if (wire_link_send(d->link, WIRE_STEP_HELLO, 0, &h.base, &err) < 0)
+        log_error("dlink", "step=%s hello not sent: %s", s->name, err.text);
+    record_fini(&rec);
+    reports_resend(d);
+}
+
+static void redial_later(struct dlink *d)
+{
+    struct timeval tv = {d->redial_delay / USEC_PER_SEC, d->redial_delay % USEC_PER_SEC};
+    d->redial_delay = d->redial_delay * 2 < REDIAL_USEC_MAX ? d->redial_delay * 2
+                                                            : REDIAL_USEC_MAX;
+    event_add(d->redial, &tv);
+}
+
+static void on_down(struct wire_link *l, const char *why, void *arg)
+{
+    struct dlink *d = arg;
+    (void)l;
+    log_debug("dlink", "step=%s daemon gone: %s", d->step->name, why);
+    d->link = NULL;
+    manager_daemon_gone(d->step);
+    redial_later(d);
+}
+
+static const struct wire_link_ops dlink_ops = {.up = on_up, .message = on_message,
+                                               .down = on_down};
+
+static void dlink_dial(struct dlink *d)
+{
+    struct err err;
+    char *target = xasprintf("unix:%s/d.sock", d->step->opts->spool);
+    d->link = wire_link_dial(d->step->base, target, NULL, &dlink_ops, d, &err);
+    free(target);
+    if (!d->link)
+        redial_later(d);
+}
+
+static void on_redial(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    dlink_dial(arg);
+}
+
+struct dlink *dlink_create(struct step *s)
+{
+    struct dlink *d = xcalloc(1, sizeof(*d));
+    d->step = s;
+    d->redial_delay = REDIAL_USEC_MIN;
+    d->redial = evtimer_new(s->base, on_redial, d);
+    ASSERT(d->redial);
+    dlink_dial(d);
+    return d;
+}
+
+void dlink_destroy(struct dlink *d)
+{
+    if (!d)
+        return;
+    if (d->link)
+        wire_link_close(d->link);
+    event_free(d->redial);
+    for (size_t i = 0; i < d->pending_count; i++)
+        free(d->pending[i].data);
+    free(d->pending);
+    free(d);
+}

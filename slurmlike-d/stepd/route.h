@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * route: connections that the daemon hands over because their HELLO asked for this step
+ * or job. The peer's first message says what it is: srun or sattach, a supervisor
+ * of the same step, or a client of the job's manager.
+ */
+#ifndef SL_STEPD_ROUTE_H
+#define SL_STEPD_ROUTE_H
+
+#include "stepd/stepd.h"
+
+/* fd is owned; without a key in r it is a connected Unix socket. */
+void route_accept(struct step *s, const Sl__StepRoute *r, int fd);
+/* May this uid act as the step's owner? */
+bool route_may_own(const struct step *s, uid_t uid);
+/* Is this uid another part of the system (a supervisor, a daemon)? */
+bool route_is_system(const struct step *s, uid_t uid);
+
+#endif

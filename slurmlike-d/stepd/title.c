@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stepd/title.h"
+
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *room;
+static size_t room_bytes;
+
+/* argv's and environ's strings lie one behind the other: execve(2) of Linux. */
+void title_init(int argc, char **argv)
+{
+    char *end = argv[0];
+    size_t vars = 0;
+    for (int i = 0; i < argc; i++)
+        if (argv[i] == end)
+            end += strlen(argv[i]) + 1;
+    while (environ[vars])
+        vars++;
+    char **copy = xcalloc(vars + 1, sizeof(*copy));
+    for (size_t i = 0; i < vars; i++) {
+        if (environ[i] == end)
+            end += strlen(environ[i]) + 1;
+        copy[i] = xstrdup(environ[i]);
+    }
+    environ = copy;
+    room = argv[0];
+    room_bytes = (size_t)(end - argv[0]);
+}
+
+void title_set(const char *fmt, ...)
+{
+    va_list ap;
+    if (room_bytes < 2)
+        return;
+    va_start(ap, fmt);
+    int n = vsnprintf(room, room_bytes, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < room_bytes)
+        memset(room + n, 0, room_bytes - (size_t)n);
+}

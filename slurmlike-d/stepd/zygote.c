@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stepd/zygote.h"
+
+#include "stepd/procs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READ_BYTES (256u << 10)
+
+struct dead { /* a killed supervisor whose left-overs are not all gone */
+    pid_t pid;
+    int status;
+};
+struct zygote {
+    const struct node_opts *opts;
+    struct buf in;
+    int signal_fd;
+    pid_t *supervisors;
+    size_t supervisors_count, supervisors_cap;
+    struct dead *dead;
+    size_t dead_count;
+};
+
+/* ---- answers ----------------------------------------------------------------------- */
+
+static void reply(uint32_t tag, pid_t pid, int code, const char *text)
+{
+    Sl__StepLaunchReply r = SL__STEP_LAUNCH_REPLY__INIT;
+    struct buf b;
+    r.pid = (uint32_t)pid;
+    r.code = code;
+    r.text = (char *)text;
+    buf_init(&b);
+    if (wire_pack(&b, WIRE_STEP_LAUNCH_REPLY, tag, &r.base, NULL) == 0)
+        for (size_t at = 0; at < b.len;) {
+            ssize_t n = send(ZYGOTE_FD, b.data + at, b.len - at, MSG_NOSIGNAL);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
+                break; /* the daemon is gone: the next read says so */
+            at += (size_t)n;
+        }
+    buf_fini(&b);
+}
+
+/* ---- supervisors ---------------------------------------------------------------------- */
+
+static void supervisors_add(struct zygote *z, pid_t pid)
+{
+    if (z->supervisors_count == z->supervisors_cap) {
+        z->supervisors_cap = z->supervisors_cap ? 2 * z->supervisors_cap : 64;
+        z->supervisors =
+            xrealloc(z->supervisors, z->supervisors_cap * sizeof(*z->supervisors));
+    }
+    z->supervisors[z->supervisors_count++] = pid;
+}
+
+static size_t supervisors_find(const struct zygote *z, pid_t pid)
+{
+    size_t i = 0;
+    while (i < z->supervisors_count && z->supervisors[i] != pid)
+        i++;
+    return i;
+}
+
+static void spawn(struct zygote *z, struct wire_msg *m)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        Sl__StepLaunch *launch = (Sl__StepLaunch *)m->body;
+        close(ZYGOTE_FD);
+        close(z->signal_fd);
+        buf_fini(&z->in);
+        free(z->supervisors);
+        free(z->dead);
+        supervisor_run(z->opts, launch);
+    }
+    if (pid < 0) {
+        reply(m->tag, 0, -errno, strerror(errno));
+        return;
+    }
+    supervisors_add(z, pid);
+    reply(m->tag, pid, 0, "");
+}
+
+/* Children that are no supervisors were left by one that died. Returns how many. */
+static size_t orphans_kill(struct zygote *z)
+{
+    struct proc_list l = {0};
+    size_t count = 0;
+    procs_children(getpid(), &l);
+    for (size_t i = 0; i < l.count; i++) {
+        if (supervisors_find(z, l.pids[i]) < z->supervisors_count)
+            continue;
+        kill(l.pids[i], SIGKILL);
+        count++;
+    }
+    proc_list_fini(&l);
+    return count;
+}
+
+static void dead_add(struct zygote *z, pid_t pid, int status)
+{
+    z->dead = xrealloc(z->dead, (z->dead_count + 1) * sizeof(*z->dead));
+    z->dead[z->dead_count++] = (struct dead){pid, status};
+}
+
+static void dead_report(struct zygote *z)
+{
+    for (size_t i = 0; i < z->dead_count; i++) {
+        char text[96];
+        int st = z->dead[i].status;
+        if (WIFSIGNALED(st))
+            snprintf(text, sizeof(text), "supervisor killed by signal %d (%s)",
+                     WTERMSIG(st), strsignal(WTERMSIG(st)));
+        else
+            snprintf(text, sizeof(text), "supervisor exited with code %d", WEXITSTATUS(st));
+        log_error("zygote", "pid=%d %s", (int)z->dead[i].pid, text);
+        reply(0, z->dead[i].pid, -ESRCH, text);
+    }
+    z->dead_count = 0;
+}
+
+static void reap(struct zygote *z)
+{
+    bool strangers = false;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        size_t i = supervisors_find(z, pid);
+        if (i == z->supervisors_count) {
+            strangers = true;
+            continue;
+        }
+        z->supervisors[i] = z->supervisors[--z->supervisors_count];
+        if (status != 0)
+            dead_add(z, pid, status);
+    }
+    /* a death or an orphan's death may have brought us more orphans; each of those ends
+     * with another SIGCHLD and so another round */
+    if ((strangers || z->dead_count > 0) && orphans_kill(z) == 0)
+        dead_report(z);
+}
+
+/* ---- loop --------------------------------------------------------------------------------- */
+
+/* False at end of file. */
+static bool serve_frames(struct zygote *z)
+{
+    struct wire_msg m = {0};
+    struct err err;
+    int rc;
+
+    buf_reserve(&z->in, READ_BYTES);
+    ssize_t n = read(ZYGOTE_FD, z->in.data + z->in.len, READ_BYTES);
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN;
+    if (n == 0)
+        return false;
+    z->in.len += (size_t)n;
+    while ((rc = wire_unpack(&z->in, true, &m, &err)) > 0) {
+        if (m.type == WIRE_STEP_SPAWN)
+            spawn(z, &m);
+        else
+            log_warn("zygote", "unexpected message type=%d", m.type);
+        wire_msg_clear(&m);
+    }
+    if (rc < 0)
+        log_error("zygote", "from the daemon: %s", err.text);
+    return rc == 0;
+}
+
+/* Loads what the first look-up of a user loads, once for all supervisors. */
+static void warm_up(void)
+{
+    gid_t groups[64];
+    int count = 64;
+    const struct passwd *pw = getpwuid(getuid());
+    if (pw)
+        getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
+    tzset();
+}
+
+int zygote_run(const struct node_opts *opts)
+{
+    struct zygote z = {.opts = opts};
+    struct signalfd_siginfo si;
+    sigset_t set;
+
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    z.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    ASSERT(z.signal_fd >= 0);
+    fcntl(ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
+    buf_init(&z.in);
+    warm_up();
+    for (;;) {
+        struct pollfd p[2] = {{.fd = ZYGOTE_FD, .events = POLLIN},
+                              {.fd = z.signal_fd, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (p[1].revents) {
+            while (read(z.signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+                ;
+            reap(&z);
+        }
+        if (p[0].revents && !serve_frames(&z))
+            break;
+    }
+    buf_fini(&z.in);
+    free(z.supervisors);
+    free(z.dead);
+    return 0;
+}
