@@ -174,16 +174,13 @@ static void on_message(struct wire_link *l, struct wire_msg *m, void *arg)
 
 /* ---- connection ------------------------------------------------------------------------------ */
 
-static void on_up(struct wire_link *l, void *arg)
+static void hello(struct dlink *d)
 {
-    struct dlink *d = arg;
     struct step *s = d->step;
     Sl__StepHello h = SL__STEP_HELLO__INIT;
     struct step_record rec;
     struct err err;
 
-    (void)l;
-    d->redial_delay = REDIAL_USEC_MIN;
     h.job_id = s->job_id;
     h.restart = s->restart;
     h.step_id = s->step_id;
@@ -196,7 +193,13 @@ static void on_up(struct wire_link *l, void *arg)
     if (wire_link_send(d->link, WIRE_STEP_HELLO, 0, &h.base, &err) < 0)
         log_error("dlink", "step=%s hello not sent: %s", s->name, err.text);
     record_fini(&rec);
-    reports_resend(d);
+}
+
+static void on_up(struct wire_link *l, void *arg)
+{
+    struct dlink *d = arg;
+    (void)l;
+    d->redial_delay = REDIAL_USEC_MIN;
 }
 
 static void redial_later(struct dlink *d)
@@ -226,8 +229,13 @@ static void dlink_dial(struct dlink *d)
     char *target = xasprintf("unix:%s/d.sock", d->step->opts->spool);
     d->link = wire_link_dial(d->step->base, target, NULL, &dlink_ops, d, &err);
     free(target);
-    if (!d->link)
+    if (!d->link) {
         redial_later(d);
+        return;
+    }
+    /* the link keeps both until it is up, so that nothing overtakes the hello */
+    hello(d);
+    reports_resend(d);
 }
 
 static void on_redial(evutil_socket_t fd, short what, void *arg)

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "slurmlike-stepd: error: %s\n", err.text);
         return 1;
     }
+    close_range(ZYGOTE_FD + 1, ~0U, 0); /* what the daemon did not mean for us */
     std_fds_open();
     title_init(argc, argv);
     title_set("slurmlike-stepd: %s zygote", opts.node);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -65,10 +66,16 @@ static void flow_parse(const struct step *s, unsigned number, const char *patter
         f->route = ROUTE_ROOT;
 }
 
+/* Relative to the step's folder, which need not be the job's (srun -D). */
 static char *flow_path(struct step *s, const struct flow *f, struct arena *a, uint32_t rank,
                        struct err *err)
 {
-    return filename_expand(a, f->pattern, s->launch->job, s->step_id, rank, s->node_index,
+    Sl__JobSpec spec = *s->launch->job->spec;
+    Sl__JobInfo job = *s->launch->job;
+    if (s->launch->spec->work_dir[0])
+        spec.work_dir = s->launch->spec->work_dir;
+    job.spec = &spec;
+    return filename_expand(a, f->pattern, &job, s->step_id, rank, s->node_index,
                            s->opts->node, err);
 }
 
