@@ -16,6 +16,7 @@
 #define RETRY_MSEC_FIRST 50
 #define RETRY_MSEC_MAX 2000
 #define REPORTS_PER_FRAME 1024
+#define USAGE_PER_PING_MAX 256 /* the others go with the next */
 
 struct ctld_link {
     struct noded *d;
@@ -246,6 +247,9 @@ static void on_ping(evutil_socket_t fd, short what, void *arg)
     (void)what;
     m.sent = clock_wall_usec();
     inventory_load(&m.load1, &m.mem_free_mib);
+    Sl__StepUsage *usage[USAGE_PER_PING_MAX];
+    m.usage = usage;
+    m.n_usage = steps_usage(c->d, usage, USAGE_PER_PING_MAX);
     if (wire_link_send(c->link, WIRE_NODE_PING, 0, &m.base, &err) < 0)
         log_warn("ctld", "ping not sent: %s", err.text);
     timer_set(c->ping, c->d->conf->node_ping_interval);

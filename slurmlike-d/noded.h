@@ -73,6 +73,8 @@ struct step { /* one supervisor; owned by its job */
     struct wire_link *asker; /* who sent STEP_LAUNCH and waits for the reply */
     uint32_t asker_tag;
     uint64_t spawn_tag;
+    Sl__StepUsage usage;     /* last living figures; texts are the daemon's */
+    bool usage_fresh;        /* not sent to the controller yet */
     UT_hash_handle hh;       /* in noded.steps */
 };
 
@@ -175,6 +177,9 @@ void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
 /* The job is present now: serves the requests that waited for it, and refuses those
  * that waited too long (also with j NULL). */
 void steps_job_present(struct noded *d, struct job *j);
+/* Living figures that came since the last call, for the next ping; valid until the loop
+ * goes on. */
+size_t steps_usage(struct noded *d, Sl__StepUsage **out, size_t max);
 void steps_forget_link(struct noded *d, struct wire_link *l);
 
 /* ---- routes.c: the TCP port ---------------------------------------------------------------------- */

@@ -93,24 +93,29 @@ static void on_zygote_down(struct wire_link *l, const char *why, void *arg)
 static const struct wire_link_ops zygote_ops = {.message = on_zygote_message,
                                                 .down = on_zygote_down};
 
+/* Its cpu numbers are not this machine's: supervisors must not bind to them. */
+static bool node_is_made_up(const struct noded *d)
+{
+    return d->opts.topology && strcmp(d->opts.topology, "real") != 0;
+}
+
 static void zygote_child(const struct noded *d, int fd)
 {
     const char *stepd = d->opts.stepd ? d->opts.stepd : SL_PKGLIBEXECDIR "/slurmlike-stepd";
-    char kill_wait[32], node_uid[32], sample[32], port[16];
+    char kill_wait[32], node_uid[32], sample[32];
     snprintf(kill_wait, sizeof(kill_wait), "%lld",
              (long long)(d->conf->kill_wait / USEC_PER_SEC));
     snprintf(node_uid, sizeof(node_uid), "%u", (unsigned)d->node_uid);
     snprintf(sample, sizeof(sample), "%lld",
              (long long)(d->conf->sample_interval / USEC_PER_SEC));
-    snprintf(port, sizeof(port), "%u", (unsigned)d->port);
     char *argv[] = {
         (char *)"slurmlike-stepd", (char *)"--spool", d->spool, (char *)"--node", d->name,
-        (char *)"--addr", d->addr, (char *)"--port", port,
         (char *)"--kill-wait", kill_wait, (char *)"--node-user", node_uid,
         (char *)"--sample-interval", sample,
         (char *)"--mpi-default", d->conf->mpi_default,
         (char *)"--munge-socket", (char *)d->opts.munge_socket,
-        (char *)"--log-level", (char *)log_level_name(log_level_get()), NULL};
+        (char *)"--log-level", (char *)log_level_name(log_level_get()),
+        node_is_made_up(d) ? (char *)"--synthetic" : NULL, NULL};
     if (fd != 3) {
         dup2(fd, 3);
     } else {
@@ -263,6 +268,10 @@ static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
 {
     r->job_id = s->key.job_id;
     r->restart = s->key.restart;
+    if (r->kind == SL__REPORT_KIND__REPORT_NONE) { /* a node's part of a step: its root reports */
+        s->ended = true;
+        return 0;
+    }
     if (r->kind == SL__REPORT_KIND__REPORT_JOB_DONE) {
         if (!s->manager)
             return err_set(err, SL_EPROTO, "job end from a step that is not the manager");
@@ -280,6 +289,15 @@ static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
             s->job->phase = JOB_ENDING;
     }
     return 0;
+}
+
+/* Tells the job's manager on this node that a step's resources are free. */
+static void step_done_forward(struct noded *d, const struct step *s)
+{
+    Sl__StepDone done = SL__STEP_DONE__INIT;
+    for (struct step *m = d->steps; m; m = m->hh.next)
+        if (m->job == s->job && m->manager && m != s && m->link)
+            wire_link_send(m->link, WIRE_STEP_DONE, s->key.step_id, &done.base, NULL);
 }
 
 static void on_step_reports(struct noded *d, struct step *s, const Sl__JobReports *list)
@@ -342,6 +360,7 @@ static void step_report_died(struct noded *d, struct step *s)
               s->key.job_id, s->key.step_id);
     if (step_report_record(d, s, &r, &err) < 0)
         log_error("step", "not recorded: %s", err.text);
+    step_done_forward(d, s);
     if (s->manager && !s->job->done_reported) {
         r.kind = SL__REPORT_KIND__REPORT_JOB_DONE;
         if (step_report_record(d, s, &r, &err) < 0)
@@ -397,6 +416,29 @@ static void step_detached(struct step *s)
     step_timer(s, s->check_msec);
 }
 
+/* ---- living figures ----------------------------------------------------------------------------- */
+
+static void step_usage_keep(struct step *s, const Sl__StepUsage *u)
+{
+    static const Sl__StepUsage fresh = SL__STEP_USAGE__INIT;
+    s->usage = *u;
+    s->usage.base = fresh.base; /* unknown fields belong to the message */
+    s->usage.rss_max_node = step_noded(s)->name;
+    s->usage_fresh = true;
+}
+
+size_t steps_usage(struct noded *d, Sl__StepUsage **out, size_t max)
+{
+    size_t n = 0;
+    for (struct step *s = d->steps; s && n < max; s = s->hh.next) {
+        if (!s->usage_fresh)
+            continue;
+        s->usage_fresh = false;
+        out[n++] = &s->usage;
+    }
+    return n;
+}
+
 /* ---- links from supervisors -------------------------------------------------------------------- */
 
 static void on_step_message(struct wire_link *l, struct wire_msg *m, void *arg);
@@ -427,6 +469,10 @@ static void on_step_message(struct wire_link *l, struct wire_msg *m, void *arg)
         on_step_reports(d, s, (Sl__JobReports *)m->body);
     else if (m->type == WIRE_STEP_LAUNCH)
         step_launch_request(d, l, m->tag, (Sl__StepLaunch *)m->body);
+    else if (m->type == WIRE_STEP_DONE)
+        step_done_forward(d, s);
+    else if (m->type == WIRE_STEP_USAGE)
+        step_usage_keep(s, (Sl__StepUsage *)m->body);
     else
         log_warn("step", "job=%u step=%u unexpected message %d", s->key.job_id,
                  s->key.step_id, m->type);
