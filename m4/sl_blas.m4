@@ -20,5 +20,6 @@ AC_DEFUN([SL_BLAS], [
   AC_OPENMP
   AC_SUBST([BLAS_CFLAGS])
   AC_SUBST([BLAS_LIBS])
+  AM_CONDITIONAL([HOST_X86_64], [test "$host_cpu" = x86_64])
   AM_CONDITIONAL([HAVE_ONEDNN], [test "$sl_blas" = oneDNN])
 ])
