@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Exact cores and gres indices on each node of a placement. Cores are taken from as few
+ * NUMA nodes as possible: the fullest one that still holds the rest first, which keeps
+ * large free pieces whole; gres indices come from those NUMA nodes when they can.
+ */
+#include "sched/model.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void numa_free(const struct core *c, const struct node *n, const uint64_t *mine,
+                      uint32_t *count)
+{
+    const struct shape *s = &c->shape[n->shape];
+    memset(count, 0, s->numas * sizeof *count);
+    for (uint32_t i = 0; i < s->cores; i++)
+        count[s->core_numa[i]] += !bs_test(n->core_used, i) && !bs_test(mine, i);
+}
+
+static uint32_t numa_choose(const uint32_t *count, uint32_t numas, uint32_t need)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < numas; i++) {
+        bool fits = count[i] >= need, best_fits = count[best] >= need;
+        if (fits != best_fits ? fits
+            : fits            ? count[i] < count[best]
+                              : count[i] > count[best])
+            best = i;
+    }
+    return best;
+}
+
+static void cores_choose(struct core *c, const struct node *n, struct alloc_node *k,
+                         uint64_t *numas)
+{
+    const struct shape *s = &c->shape[n->shape];
+    uint32_t *count = xcalloc(s->numas, sizeof *count);
+    uint32_t need = k->cores;
+    while (need) {
+        numa_free(c, n, k->core, count);
+        uint32_t at = numa_choose(count, s->numas, need);
+        ASSERT(count[at] > 0); /* the placement was checked against cores_free */
+        bs_set(numas, at);
+        for (uint32_t i = 0; i < s->cores && need; i++) {
+            if (s->core_numa[i] != at || bs_test(n->core_used, i) || bs_test(k->core, i))
+                continue;
+            bs_set(k->core, i);
+            need--;
+        }
+    }
+    free(count);
+}
+
+static void gres_choose(const struct node *n, uint32_t p, uint32_t need,
+                        const uint64_t *numas, struct alloc_node *k)
+{
+    const struct pool *pool = &n->pool[p];
+    if (need == 0)
+        return;
+    k->gres[p] = xcalloc(BS_WORDS(pool->count), sizeof *k->gres[p]);
+    for (int near = 1; near >= 0 && need; near--) {
+        for (uint32_t i = 0; i < pool->count && need; i++) {
+            bool close = pool->numa[i] >= 0 && bs_test(numas, (size_t)pool->numa[i]);
+            if (bs_test(pool->used, i) || bs_test(k->gres[p], i) || (near && !close))
+                continue;
+            bs_set(k->gres[p], i);
+            need--;
+        }
+    }
+    ASSERT(need == 0);
+}
+
+static void node_take(struct core *c, struct job *j, struct alloc_node *k)
+{
+    struct node *n = &c->node[k->node];
+    size_t words = BS_WORDS(n->cores);
+    ASSERT(!bs_meets(n->core_used, k->core, words));
+    bs_or(n->core_used, k->core, words);
+    n->cores_free -= k->cores;
+    n->mem_used += k->mem;
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        if (!k->gres[p])
+            continue;
+        size_t w = BS_WORDS(n->pool[p].count);
+        ASSERT(!bs_meets(n->pool[p].used, k->gres[p], w));
+        bs_or(n->pool[p].used, k->gres[p], w);
+        n->pool[p].free -= (uint32_t)bs_count(k->gres[p], w);
+    }
+    n->jobs_count++;
+    n->exclusive += job_exclusive(c, j);
+    free(n->gres_used_text);
+    n->gres_used_text = NULL;
+}
+
+bool job_exclusive(const struct core *c, const struct job *j)
+{
+    return c->request[j->request].exclusive;
+}
+
+void alloc_make(struct core *c, struct job *j, const struct placement *p)
+{
+    struct alloc *a = xcalloc(1, sizeof *a);
+    a->count = a->unclean = a->unlaunched = p->count;
+    a->node = xcalloc(p->count, sizeof *a->node);
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct demand *d = &p->node[i];
+        struct alloc_node *k = &a->node[i];
+        struct node *n = &c->node[d->node];
+        uint64_t numas[BS_WORDS(CPUS_PER_NODE_MAX)] = {0};
+        k->node = d->node;
+        k->tasks = d->tasks;
+        k->cores = d->cores;
+        k->mem = d->mem;
+        k->core = xcalloc(BS_WORDS(n->cores), sizeof *k->core);
+        cores_choose(c, n, k, numas);
+        for (uint32_t g = 0; g < n->pools_count; g++)
+            gres_choose(n, g, d->gres[g], numas, k);
+        a->cpus += k->cores * n->threads;
+        a->mem += k->mem;
+        node_take(c, j, k);
+    }
+    j->alloc = a;
+}
+
+void alloc_take(struct core *c, struct job *j)
+{
+    for (uint32_t i = 0; i < j->alloc->count; i++)
+        if (!j->alloc->node[i].clean)
+            node_take(c, j, &j->alloc->node[i]);
+}
+
+void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
+{
+    struct node *n = &c->node[k->node];
+    size_t words = BS_WORDS(n->cores);
+    bs_andnot(n->core_used, k->core, words);
+    n->cores_free += k->cores;
+    n->mem_used -= k->mem;
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        if (!k->gres[p])
+            continue;
+        size_t w = BS_WORDS(n->pool[p].count);
+        bs_andnot(n->pool[p].used, k->gres[p], w);
+        n->pool[p].free += (uint32_t)bs_count(k->gres[p], w);
+    }
+    n->jobs_count--;
+    n->exclusive -= job_exclusive(c, j);
+    if (j->flags & JOBF_COMPLETING)
+        n->completing--;
+    n->last_busy = c->now;
+    free(n->gres_used_text);
+    n->gres_used_text = NULL;
+    c->plan_wanted = true;
+}
+
+void alloc_free(struct job *j)
+{
+    struct alloc *a = j->alloc;
+    if (!a)
+        return;
+    for (uint32_t i = 0; i < a->count; i++) {
+        free(a->node[i].core);
+        for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)
+            free(a->node[i].gres[p]);
+    }
+    free(a->node);
+    free(a->nodelist);
+    free(a);
+    j->alloc = NULL;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/model.h"
+
+#include "base/buf.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int denied(const struct command *cmd, const struct job *j, struct err *err)
+{
+    if (cmd->actor.admin || cmd->actor.uid == j->uid)
+        return 0;
+    return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+}
+
+static int already_over(struct err *err)
+{
+    return err_set(err, SL_EALREADY_DONE, "%s", err_name(SL_EALREADY_DONE));
+}
+
+/* ---- one job ----------------------------------------------------------------------- */
+
+static int cancel_running(struct core *c, struct job *j, const struct command *cmd,
+                          usec_t now, struct batch *out)
+{
+    uint32_t signal = cmd->job.signal;
+    if (signal == 0 && !cmd->job.has_step) {
+        j->cancelled_by = cmd->actor.uid + 1;
+        job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM, THEN_NOTHING, now, out,
+                cmd->job.reason && cmd->job.reason[0] ? cmd->job.reason : "CANCELLED");
+        return 0;
+    }
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        terminate(c, j, j->alloc->node[i].node, c->policy.kill_wait, out, cmd->job.reason);
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.signal = signal;
+        e->term.batch_only = cmd->job.batch;
+        e->term.full = cmd->job.full;
+        e->term.has_step = cmd->job.has_step;
+        e->term.step_id = cmd->job.step_id;
+        e->term.state = JOB_CANCELLED;
+    }
+    return 0;
+}
+
+static int apply_cancel(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                        struct batch *out, struct err *err)
+{
+    if (job_state_finished((enum job_state)j->state))
+        return j->flags & JOBF_COMPLETING ? 0 : already_over(err);
+    if (j->state == JOB_PENDING) {
+        if (cmd->job.signal && cmd->job.signal != SIGKILL)
+            return err_set(err, SL_EINVAL_STATE, "Job is pending: no process to signal");
+        job_cancel_pending(c, j, JOB_CANCELLED, cmd->actor.uid + 1, now, out);
+        return 0;
+    }
+    return cancel_running(c, j, cmd, now, out);
+}
+
+static int apply_hold(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                      struct batch *out, struct err *err)
+{
+    if (j->state != JOB_PENDING)
+        return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
+    if (cmd->kind == CMD_HOLD) {
+        j->hold |= cmd->actor.admin && !cmd->job.user_hold ? HOLD_ADMIN : HOLD_USER;
+    } else {
+        if (j->hold & HOLD_ADMIN && !cmd->actor.admin)
+            return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+        j->hold = 0;
+        j->launch_failures = 0;
+    }
+    job_gate(c, j, now);
+    job_changed(c, j, out, false);
+    return 0;
+}
+
+static int apply_requeue(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                         struct batch *out, struct err *err)
+{
+    bool hold = cmd->job.requeue_hold;
+    if (j->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
+        return err_set(err, SL_EINVAL_STATE, "Only batch jobs can be requeued");
+    if (j->state == JOB_PENDING)
+        return err_set(err, SL_EINVAL_STATE, "Job is already pending execution");
+    if (j->flags & JOBF_COMPLETING) {
+        j->then = hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE;
+    } else if (j->alloc) {
+        job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM,
+                hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE, now, out, "REQUEUE");
+    } else { /* finished: runs again */
+        j->then = hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE;
+        j->alloc = xcalloc(1, sizeof *j->alloc);
+        job_node_clean(c, j, NONE, now, out);
+    }
+    job_changed(c, j, out, false);
+    return 0;
+}
+
+static int apply_suspend(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                         struct batch *out, struct err *err)
+{
+    bool suspend = cmd->kind == CMD_SUSPEND;
+    if (!cmd->actor.admin)
+        return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+    if (j->state != (suspend ? JOB_RUNNING : JOB_SUSPENDED))
+        return err_set(err, SL_EINVAL_STATE, suspend ? "Job is not running" : "Job is not suspended");
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        terminate(c, j, j->alloc->node[i].node, 0, out, "");
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.suspend = suspend;
+        e->term.resume = !suspend;
+    }
+    if (suspend) {
+        j->suspended_since = now;
+        j->state = JOB_SUSPENDED;
+    } else {
+        j->suspended_total += now - j->suspended_since;
+        j->suspended_since = 0;
+        j->state = JOB_RUNNING;
+        if (j->limit != SPAN_INFINITE)
+            timer_add(c, j->start + j->suspended_total + j->limit + c->policy.over_time_limit,
+                      TIMER_LIMIT, j->id);
+    }
+    job_changed(c, j, out, true);
+    return 0;
+}
+
+static int apply_top(struct core *c, struct job *j, const struct command *cmd,
+                     struct batch *out, struct err *err)
+{
+    uint32_t best = 0;
+    if (j->state != JOB_PENDING)
+        return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
+    for (uint32_t i = 0; i < c->jobs; i++)
+        if (c->job[i]->state == JOB_PENDING && c->job[i]->uid == j->uid &&
+            c->job[i]->priority > best)
+            best = c->job[i]->priority;
+    (void)cmd;
+    if (best > j->priority) {
+        j->priority = best < UINT32_MAX - 1 ? best + 1 : best;
+        c->queue_sorted = false;
+        c->plan_wanted = true;
+    }
+    job_changed(c, j, out, false);
+    return 0;
+}
+
+static int apply_one(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                     struct batch *out, struct err *err)
+{
+    if (cmd->kind == CMD_CLIENT_LOST || cmd->kind == CMD_CLIENT_BACK) {
+        bool lost = cmd->kind == CMD_CLIENT_LOST;
+        if (job_state_finished((enum job_state)j->state))
+            return 0;
+        j->client_lost = lost;
+        j->client_lost_at = lost ? now : 0;
+        if (lost && c->policy.inactive_limit)
+            timer_add(c, now + c->policy.inactive_limit, TIMER_CLIENT, j->id);
+        job_changed(c, j, out, false);
+        return 0;
+    }
+    if (denied(cmd, j, err) < 0)
+        return err->code;
+    switch (cmd->kind) {
+    case CMD_CANCEL:
+        return apply_cancel(c, j, cmd, now, out, err);
+    case CMD_HOLD:
+    case CMD_RELEASE:
+        return apply_hold(c, j, cmd, now, out, err);
+    case CMD_REQUEUE:
+        return apply_requeue(c, j, cmd, now, out, err);
+    case CMD_SUSPEND:
+    case CMD_RESUME:
+        return apply_suspend(c, j, cmd, now, out, err);
+    default:
+        return apply_top(c, j, cmd, out, err);
+    }
+}
+
+/* The record of an array stands for its waiting tasks; started ones have their own. */
+static int apply_array(struct core *c, uint32_t array_id, const struct command *cmd,
+                       usec_t now, struct batch *out, struct err *err)
+{
+    int rc = 0, done = 0;
+    uint32_t *ids = xmalloc((c->jobs ? c->jobs : 1) * sizeof *ids), n = 0;
+    for (uint32_t i = 0; i < c->jobs; i++)
+        if (c->job[i]->array_id == array_id)
+            ids[n++] = c->job[i]->id;
+    for (uint32_t i = 0; i < n; i++) {
+        struct job *j = job_find(c, ids[i]);
+        struct err one = {0};
+        int r = j ? apply_one(c, j, cmd, now, out, &one) : 0;
+        done += r == 0;
+        if (r < 0 && rc == 0) {
+            rc = r;
+            if (err)
+                *err = one;
+        }
+    }
+    free(ids);
+    return done ? 0 : rc;
+}
+
+static bool task_waits(const struct job *j, uint32_t task)
+{
+    for (uint32_t i = 0; i < j->rest_count; i++)
+        if (j->rest[i] == task)
+            return true;
+    return false;
+}
+
+static int apply_job(struct core *c, const struct command *cmd, usec_t now,
+                     struct batch *out, struct err *err)
+{
+    struct job *j = job_find(c, cmd->job.job_id);
+    if (!j)
+        return err_set(err, SL_EINVAL_JOB_ID, "%s %u", err_name(SL_EINVAL_JOB_ID),
+                       cmd->job.job_id);
+    if (!cmd->job.has_task) {
+        if (j->array_id == j->id)
+            return apply_array(c, j->array_id, cmd, now, out, err);
+        return apply_one(c, j, cmd, now, out, err);
+    }
+    uint32_t id = core_job_task(c, cmd->job.job_id, cmd->job.task_id);
+    struct job *t = id ? job_find(c, id) : NULL;
+    if (!t)
+        return err_set(err, SL_EINVAL_JOB_ID, "%s %u_%u", err_name(SL_EINVAL_JOB_ID),
+                       cmd->job.job_id, cmd->job.task_id);
+    if (denied(cmd, t, err) < 0)
+        return err->code;
+    if (task_waits(t, cmd->job.task_id)) {
+        t = job_split(c, t, cmd->job.task_id, out);
+        if (!t)
+            return err_set(err, SL_ETOO_MANY, "no job id is free");
+        job_gate(c, t, now);
+    }
+    return apply_one(c, t, cmd, now, out, err);
+}
+
+/* ---- timers ------------------------------------------------------------------------------ */
+
+static void timer_job(struct core *c, struct job *j, const struct timer *t, usec_t now,
+                      struct batch *out)
+{
+    switch (t->kind) {
+    case TIMER_BEGIN:
+    case TIMER_AFTER:
+        for (uint32_t i = 0; i < j->deps_count; i++)
+            if (j->deps[i].delay && j->deps[i].state != DEP_MET)
+                j->deps[i].state = DEP_WAIT;
+        job_gate(c, j, now);
+        break;
+    case TIMER_LIMIT:
+        if (j->state == JOB_RUNNING && j->limit != SPAN_INFINITE &&
+            now >= j->start + j->suspended_total + j->limit + c->policy.over_time_limit)
+            job_end(c, j, JOB_TIMEOUT, REASON_TIME_LIMIT, SIGTERM, THEN_NOTHING, now, out,
+                    "DUE TO TIME LIMIT");
+        break;
+    case TIMER_DEADLINE:
+        if (j->state == JOB_PENDING && j->deadline && now >= j->deadline)
+            job_cancel_pending(c, j, JOB_DEADLINE, 0, now, out);
+        else if (j->alloc && !(j->flags & JOBF_COMPLETING) && j->deadline && now >= j->deadline)
+            job_end(c, j, JOB_DEADLINE, REASON_DEADLINE, SIGTERM, THEN_NOTHING, now, out,
+                    "DUE TO DEADLINE");
+        break;
+    case TIMER_CLIENT:
+        if (!j->client_lost || now < j->client_lost_at + c->policy.inactive_limit)
+            break;
+        if (j->state == JOB_PENDING)
+            job_cancel_pending(c, j, JOB_CANCELLED, 1, now, out);
+        else if (j->alloc && !(j->flags & JOBF_COMPLETING))
+            job_end(c, j, JOB_CANCELLED, REASON_INACTIVE_LIMIT, SIGTERM, THEN_NOTHING, now,
+                    out, "DUE TO INACTIVITY OF ITS CLIENT");
+        break;
+    case TIMER_PURGE:
+        if (job_state_finished((enum job_state)j->state) && !j->alloc &&
+            now >= j->end + c->policy.job_keep)
+            job_drop(c, j, out);
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply_tick(struct core *c, usec_t now, struct batch *out)
+{
+    struct timer t;
+    while (timer_take(c, now, &t)) {
+        if (t.kind == TIMER_NODE) {
+            struct node *n = &c->node[t.id];
+            if (!n->connected && n->lost_at && now >= n->lost_at + c->policy.node_timeout)
+                nodes_down(c, t.id, DOWN_SILENT, "Not responding", now, out);
+            continue;
+        }
+        struct job *j = job_find(c, t.id);
+        if (j)
+            timer_job(c, j, &t, now, out);
+    }
+}
+
+/* ---- all commands ------------------------------------------------------------------------------ */
+
+static int apply_partition(struct core *c, const struct command *cmd, struct batch *out,
+                           struct err *err)
+{
+    long at = parts_find(c, cmd->update.object);
+    if (!cmd->actor.admin)
+        return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+    if (at < 0)
+        return err_set(err, SL_EINVAL_PARTITION, "invalid partition specified: %s",
+                       cmd->update.object);
+    int rc = part_override(c, (uint32_t)at, cmd->update.key, cmd->update.value, err);
+    if (rc == 0)
+        batch_change(out, CHANGE_PARTITION, (uint32_t)at, 0);
+    return rc;
+}
+
+int core_apply(struct core *c, const struct command *cmd, usec_t now, struct batch *out,
+               struct err *err)
+{
+    struct err own = {0};
+    long at;
+    err = err ? err : &own;
+    c->now = now;
+    switch (cmd->kind) {
+    case CMD_SUBMIT:
+        return job_submit(c, cmd, now, out, err);
+    case CMD_CANCEL:
+    case CMD_HOLD:
+    case CMD_RELEASE:
+    case CMD_REQUEUE:
+    case CMD_SUSPEND:
+    case CMD_RESUME:
+    case CMD_TOP:
+    case CMD_CLIENT_LOST:
+    case CMD_CLIENT_BACK:
+        return apply_job(c, cmd, now, out, err);
+    case CMD_JOB_UPDATE:
+        return update_job(c, cmd, now, out, err);
+    case CMD_NODE_REGISTER:
+        return nodes_register(c, cmd->reg, now, out, err);
+    case CMD_NODE_LOST:
+        at = core_node_find(c, cmd->node.name);
+        if (at >= 0)
+            nodes_lost(c, (uint32_t)at, now, out);
+        return 0;
+    case CMD_NODE_PING:
+        at = core_node_find(c, cmd->node.name);
+        if (at >= 0) {
+            c->node[at].last_seen = now;
+            c->node[at].load1 = cmd->node.load1;
+            c->node[at].mem_free_mib = cmd->node.mem_free_mib;
+        }
+        return 0;
+    case CMD_NODE_UPDATE:
+        return nodes_update(c, cmd->update.object, cmd->update.key, cmd->update.value,
+                            &cmd->actor, now, out, err);
+    case CMD_PARTITION_UPDATE:
+        return apply_partition(c, cmd, out, err);
+    case CMD_REPORT:
+        report_apply(c, cmd->report.node, cmd->report.report, now, out);
+        return 0;
+    case CMD_TICK:
+        apply_tick(c, now, out);
+        return 0;
+    default:
+        return err_set(err, SL_EPROTO, "unknown command %d", (int)cmd->kind);
+    }
+}

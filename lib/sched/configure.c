@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Partitions and configured nodes, from the configuration and from scontrol.
+ */
+#include "sched/model.h"
+
+#include "base/buf.h"
+#include "base/hostlist.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const part_state_name[PART_STATE_COUNT] = {"UP", "DOWN", "DRAIN",
+                                                              "INACTIVE"};
+
+long parts_find(const struct core *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->parts; i++)
+        if (strcmp(c->part[i].conf.name, name) == 0)
+            return i;
+    return -1;
+}
+
+static const char *copy(const char *s)
+{
+    return xstrdup(s ? s : "");
+}
+
+static void part_copy(struct partition *p, const struct core_partition *from)
+{
+    p->conf = *from;
+    p->conf.name = copy(from->name);
+    p->conf.nodes = copy(from->nodes);
+    p->conf.state = copy(from->state && from->state[0] ? from->state : "UP");
+    p->conf.allow_groups = copy(from->allow_groups);
+    p->conf.allow_accounts = copy(from->allow_accounts);
+    p->conf.deny_accounts = copy(from->deny_accounts);
+    p->conf.allow_qos = copy(from->allow_qos);
+}
+
+static void part_fini(struct partition *p)
+{
+    free((char *)p->conf.name);
+    free((char *)p->conf.nodes);
+    free((char *)p->conf.state);
+    free((char *)p->conf.allow_groups);
+    free((char *)p->conf.allow_accounts);
+    free((char *)p->conf.deny_accounts);
+    free((char *)p->conf.allow_qos);
+    free(p->nodes);
+    free(p->nodes_text);
+    for (size_t i = 0; i < p->overrides_count; i++) {
+        free(p->override[i].key);
+        free(p->override[i].value);
+    }
+    free(p->override);
+    memset(p, 0, sizeof *p);
+}
+
+void parts_fini(struct core *c)
+{
+    for (uint32_t i = 0; i < c->parts; i++)
+        part_fini(&c->part[i]);
+    free(c->part);
+    c->part = NULL;
+    c->parts = 0;
+}
+
+static int part_state_parse(const char *text)
+{
+    for (int i = 0; i < PART_STATE_COUNT; i++)
+        if (strcasecmp(text, part_state_name[i]) == 0)
+            return i;
+    return -1;
+}
+
+usec_t parts_limit(const struct partition *p, usec_t asked)
+{
+    if (asked)
+        return asked;
+    return p->conf.time_default ? p->conf.time_default : p->conf.time_max;
+}
+
+/* Node set of one partition; unknown names stay out until such a node registers. */
+static void part_derive(struct core *c, struct partition *p)
+{
+    free(p->nodes);
+    free(p->nodes_text);
+    p->nodes_text = NULL;
+    p->nodes_count = 0;
+    p->nodes = xcalloc(c->words ? c->words : 1, sizeof *p->nodes);
+    if (strcasecmp(p->conf.nodes, "ALL") == 0) {
+        for (uint32_t i = 0; i < c->nodes; i++)
+            bs_set(p->nodes, i);
+    } else {
+        struct hostlist *hl = hostlist_create(p->conf.nodes, NULL);
+        for (size_t i = 0; hl && i < hostlist_count(hl); i++) {
+            long n = core_node_find(c, hostlist_nth(hl, i));
+            if (n >= 0)
+                bs_set(p->nodes, (size_t)n);
+        }
+        hostlist_destroy(hl);
+    }
+    p->nodes_count = (uint32_t)bs_count(p->nodes, c->words);
+}
+
+void parts_derive(struct core *c)
+{
+    for (uint32_t i = 0; i < c->parts; i++)
+        part_derive(c, &c->part[i]);
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        free(c->node[i].partitions_text);
+        c->node[i].partitions_text = NULL;
+    }
+    c->nodes_gen++;
+    c->plan_wanted = true;
+}
+
+/* ---- scontrol update partitionname= ---------------------------------------------------- */
+
+static int set_span(const char *key, const char *value, usec_t *out, struct err *err)
+{
+    if (span_parse(value, out, err) < 0)
+        return err_prefix(err, "%s", key);
+    return 0;
+}
+
+static int set_u32(const char *key, const char *value, uint32_t *out, struct err *err)
+{
+    uint64_t n;
+    if (num_parse_u64(key, value, 0, UINT32_MAX, &n, err) < 0)
+        return err->code;
+    *out = (uint32_t)n;
+    return 0;
+}
+
+static int set_yes(const char *key, const char *value, bool *out, struct err *err)
+{
+    if (strcasecmp(value, "yes") != 0 && strcasecmp(value, "no") != 0)
+        return err_set(err, SL_EINVAL_FIELD, "%s=%s: YES or NO is wanted", key, value);
+    *out = strcasecmp(value, "yes") == 0;
+    return 0;
+}
+
+static int set_text(const char **at, const char *value)
+{
+    free((char *)*at);
+    *at = xstrdup(value);
+    return 0;
+}
+
+int parts_set(struct core *c, uint32_t i, const char *key, const char *value,
+              struct err *err)
+{
+    struct core_partition *p = &c->part[i].conf;
+    int rc;
+    if (strcasecmp(key, "State") == 0) {
+        int s = part_state_parse(value);
+        if (s < 0)
+            return err_set(err, SL_EINVAL_FIELD,
+                           "State=%s: UP, DOWN, DRAIN or INACTIVE is wanted", value);
+        c->part[i].state = (enum part_state)s;
+        rc = set_text(&p->state, part_state_name[s]);
+    } else if (strcasecmp(key, "MaxTime") == 0) {
+        rc = set_span(key, value, &p->time_max, err);
+    } else if (strcasecmp(key, "DefaultTime") == 0) {
+        rc = set_span(key, value, &p->time_default, err);
+    } else if (strcasecmp(key, "MinNodes") == 0) {
+        rc = set_u32(key, value, &p->nodes_min, err);
+    } else if (strcasecmp(key, "MaxNodes") == 0) {
+        if (strcasecmp(value, "UNLIMITED") == 0) {
+            p->nodes_max = 0;
+            rc = 0;
+        } else {
+            rc = set_u32(key, value, &p->nodes_max, err);
+        }
+    } else if (strcasecmp(key, "PriorityTier") == 0) {
+        rc = set_u32(key, value, &p->priority_tier, err);
+    } else if (strcasecmp(key, "PriorityJobFactor") == 0) {
+        rc = set_u32(key, value, &p->priority_job_factor, err);
+    } else if (strcasecmp(key, "Hidden") == 0) {
+        rc = set_yes(key, value, &p->is_hidden, err);
+    } else if (strcasecmp(key, "RootOnly") == 0) {
+        rc = set_yes(key, value, &p->root_only, err);
+    } else if (strcasecmp(key, "Default") == 0) {
+        bool on;
+        rc = set_yes(key, value, &on, err);
+        for (uint32_t k = 0; rc == 0 && on && k < c->parts; k++)
+            c->part[k].conf.is_default = false;
+        if (rc == 0)
+            p->is_default = on;
+    } else if (strcasecmp(key, "Nodes") == 0) {
+        struct hostlist *hl = strcasecmp(value, "ALL") == 0 ? hostlist_create("", err)
+                                                            : hostlist_create(value, err);
+        if (!hl)
+            return err_prefix(err, "Nodes=%s", value);
+        hostlist_destroy(hl);
+        rc = set_text(&p->nodes, value);
+        part_derive(c, &c->part[i]);
+    } else {
+        return err_set(err, SL_EINVAL_FIELD,
+                       "Update of partition field %s is not built, or there is none", key);
+    }
+    if (rc == 0) {
+        c->nodes_gen++;
+        c->plan_wanted = true;
+    }
+    return rc;
+}
+
+int part_override(struct core *c, uint32_t i, const char *key, const char *value,
+                  struct err *err)
+{
+    struct partition *p = &c->part[i];
+    int rc = parts_set(c, i, key, value, err);
+    if (rc < 0)
+        return rc;
+    for (size_t k = 0; k < p->overrides_count; k++) {
+        if (strcasecmp(p->override[k].key, key) != 0)
+            continue;
+        free(p->override[k].value);
+        p->override[k].value = xstrdup(value);
+        return 0;
+    }
+    p->override = xrealloc(p->override, (p->overrides_count + 1) * sizeof *p->override);
+    p->override[p->overrides_count++] = (struct override){xstrdup(key), xstrdup(value)};
+    return 0;
+}
+
+/* ---- configuration ----------------------------------------------------------------------------- */
+
+static int conf_check(const struct core_partition *parts, size_t n,
+                      const struct core_node_conf *nodes, size_t nodes_count,
+                      struct err *err)
+{
+    bool has_default = false;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(parts[i].name, parts[k].name) == 0)
+                return err_set(err, SL_EINVAL_PARTITION, "partition %s is configured twice",
+                               parts[i].name);
+        if (parts[i].state && parts[i].state[0] && part_state_parse(parts[i].state) < 0)
+            return err_set(err, SL_EINVAL_PARTITION, "partition %s: state %s is unknown",
+                           parts[i].name, parts[i].state);
+        if (parts[i].is_default && has_default)
+            return err_set(err, SL_EINVAL_PARTITION, "partition %s: a second default",
+                           parts[i].name);
+        has_default = has_default || parts[i].is_default;
+    }
+    for (size_t i = 0; i < nodes_count; i++)
+        if (!nodes[i].name || !nodes[i].name[0])
+            return err_set(err, SL_EINVAL_NODE, "a configured node has no name");
+    return 0;
+}
+
+static void node_conf(struct core *c, const struct core_node_conf *from, usec_t now)
+{
+    long at = core_node_find(c, from->name);
+    uint32_t i = at >= 0 ? (uint32_t)at : nodes_add(c, from->name);
+    struct node *n = &c->node[i];
+    free(n->addr_conf);
+    free(n->gres_conf);
+    free(n->features_conf);
+    n->configured = true;
+    n->addr_conf = (char *)copy(from->addr);
+    n->gres_conf = (char *)copy(from->gres);
+    n->features_conf = (char *)copy(from->features);
+    n->port_conf = from->port;
+    n->cpus_conf = from->cpus;
+    n->mem_conf = from->memory_mib;
+    if (!n->weight_set)
+        n->weight = from->weight;
+    const char *state = from->state ? from->state : "";
+    n->future = strcasecmp(state, "FUTURE") == 0;
+    if (strncasecmp(state, "DRAIN", 5) == 0 && !n->drain) {
+        n->drain = true;
+        nodes_reason(n, from->reason ? from->reason : "configured", 0, now);
+    }
+    if (strcasecmp(state, "DOWN") == 0 && n->down == DOWN_NONE) {
+        n->down = DOWN_ADMIN;
+        nodes_reason(n, from->reason ? from->reason : "configured", 0, now);
+    }
+}
+
+int core_configure(struct core *c, const struct core_policy *policy,
+                   const struct core_partition *partitions, size_t partitions_count,
+                   const struct core_node_conf *nodes, size_t nodes_count,
+                   bool dynamic_nodes, usec_t now, struct err *err)
+{
+    if (conf_check(partitions, partitions_count, nodes, nodes_count, err) < 0)
+        return err->code;
+    c->policy = *policy;
+    c->dynamic_nodes = dynamic_nodes;
+    for (uint32_t i = 0; i < c->nodes; i++)
+        c->node[i].configured = false;
+    for (size_t i = 0; i < nodes_count; i++)
+        node_conf(c, &nodes[i], now);
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        struct node *n = &c->node[i];
+        if (!n->configured && !dynamic_nodes && n->down == DOWN_NONE) {
+            n->down = DOWN_CONF;
+            nodes_reason(n, "not in the configuration", 0, now);
+        } else if (n->down == DOWN_CONF && (n->configured || dynamic_nodes)) {
+            n->down = DOWN_NONE;
+        }
+    }
+    parts_fini(c);
+    c->part = xcalloc(partitions_count ? partitions_count : 1, sizeof *c->part);
+    c->parts = (uint32_t)partitions_count;
+    for (uint32_t i = 0; i < c->parts; i++) {
+        part_copy(&c->part[i], &partitions[i]);
+        c->part[i].state = (enum part_state)part_state_parse(c->part[i].conf.state);
+    }
+    parts_derive(c);
+    return 0;
+}

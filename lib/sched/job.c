@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The job table, the queue, and the transitions of a job: the only file, with report.c
+ * calling into it, that assigns a job's state.
+ */
+#include "sched/model.h"
+
+#include "base/buf.h"
+#include "job/jobspec.h"
+#include "sched/request.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- table ------------------------------------------------------------------------- */
+
+/* Index of the first job with an id of at least `id`. */
+static uint32_t job_lower(const struct core *c, uint32_t id)
+{
+    uint32_t lo = 0, hi = c->jobs;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (c->job[mid]->id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct job *job_find(const struct core *c, uint32_t id)
+{
+    uint32_t i = job_lower(c, id);
+    return i < c->jobs && c->job[i]->id == id ? c->job[i] : NULL;
+}
+
+struct job *job_add(struct core *c, uint32_t id)
+{
+    struct job *j = xcalloc(1, sizeof *j);
+    GROW(c->job, c->jobs_cap, c->jobs + 1);
+    uint32_t i = c->jobs && c->job[c->jobs - 1]->id > id ? job_lower(c, id) : c->jobs;
+    memmove(c->job + i + 1, c->job + i, (c->jobs - i) * sizeof *c->job);
+    c->job[i] = j;
+    c->jobs++;
+    j->id = id;
+    j->array_task = NO_VAL;
+    j->state = JOB_PENDING;
+    c->pending++;
+    return j;
+}
+
+uint32_t job_id_take(struct core *c)
+{
+    for (uint32_t tries = 0; tries <= c->jobs; tries++) {
+        uint32_t id = c->job_id_next;
+        c->job_id_next = id >= c->policy.job_id_max ? c->policy.job_id_first : id + 1;
+        if (!job_find(c, id))
+            return id;
+    }
+    return 0;
+}
+
+void job_drop(struct core *c, struct job *j, struct batch *out)
+{
+    uint32_t i = job_lower(c, j->id);
+    memmove(c->job + i, c->job + i + 1, (c->jobs - i - 1) * sizeof *c->job);
+    c->jobs--;
+    queue_del(c, j);
+    if (j->state == JOB_PENDING)
+        c->pending--;
+    if (out) {
+        batch_change(out, CHANGE_JOB, j->id, 0);
+        batch_effect(out, EFFECT_GONE)->job_id = j->id;
+    }
+    alloc_free(j);
+    for (uint32_t k = 0; k < j->steps_count; k++)
+        sl__step_record__free_unpacked(j->steps[k], NULL);
+    free(j->steps);
+    free(j->deps);
+    free(j->rest);
+    spec_drop(c, j);
+    intern_drop(&c->text, j->user);
+    intern_drop(&c->text, j->name);
+    intern_drop(&c->text, j->account);
+    intern_drop(&c->text, j->qos);
+    intern_drop(&c->text, j->parts);
+    intern_drop(&c->text, j->partition);
+    intern_drop(&c->text, j->reason_text);
+    free(j);
+}
+
+void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
+{
+    (void)c;
+    if (!out)
+        return;
+    batch_change(out, CHANGE_JOB, j->id, 0);
+    if (notify) {
+        struct effect *e = batch_effect(out, EFFECT_NOTIFY);
+        e->job_id = j->id;
+        e->restart = j->restart;
+    }
+}
+
+/* ---- queue ---------------------------------------------------------------------------- */
+
+static int queue_order(const void *a, const void *b)
+{
+    const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+    if (!x || !y)
+        return x ? -1 : y ? 1 : 0;
+    if (x->tier != y->tier)
+        return x->tier > y->tier ? -1 : 1;
+    if (x->priority != y->priority)
+        return x->priority > y->priority ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+void queue_put(struct core *c, struct job *j)
+{
+    if (j->queued)
+        return;
+    GROW(c->queue, c->queue_cap, c->queue_count + 1);
+    if (c->queue_count && (!c->queue[c->queue_count - 1] ||
+                           queue_order(&c->queue[c->queue_count - 1], &j) > 0))
+        c->queue_sorted = false;
+    c->queue[c->queue_count++] = j;
+    j->queued = true;
+    c->plan_wanted = true;
+}
+
+void queue_del(struct core *c, struct job *j)
+{
+    if (!j->queued)
+        return;
+    j->queued = false;
+    /* jobs leave mostly from the front */
+    for (uint32_t i = 0; i < c->queue_count; i++) {
+        if (c->queue[i] != j)
+            continue;
+        c->queue[i] = NULL;
+        c->queue_holes++;
+        return;
+    }
+}
+
+void queue_sort(struct core *c)
+{
+    if (c->queue_sorted && c->queue_holes * 2 <= c->queue_count)
+        return;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->queue_count; i++)
+        if (c->queue[i])
+            c->queue[n++] = c->queue[i];
+    c->queue_count = n;
+    c->queue_holes = 0;
+    if (!c->queue_sorted)
+        qsort(c->queue, n, sizeof *c->queue, queue_order);
+    c->queue_sorted = true;
+}
+
+static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_reason reason)
+{
+    bool waits = gate == GATE_DEPENDENCY || gate == GATE_ARRAY_LIMIT;
+    bool waited = j->gate == GATE_DEPENDENCY || j->gate == GATE_ARRAY_LIMIT;
+    if (waits != waited)
+        c->waiting_deps += waits ? 1 : -1;
+    j->gate = (uint8_t)gate;
+    if (gate != GATE_OPEN) {
+        j->reason = (uint8_t)reason;
+        queue_del(c, j);
+        return;
+    }
+    if (!j->queued && (j->reason != REASON_PRIORITY && j->reason != REASON_RESOURCES))
+        j->reason = REASON_NONE;
+    queue_put(c, j);
+}
+
+uint32_t array_running(const struct core *c, uint32_t array_id)
+{
+    uint32_t n = 0;
+    for (uint32_t i = job_lower(c, array_id); i < c->jobs; i++)
+        n += c->job[i]->array_id == array_id && c->job[i]->alloc != NULL;
+    return n;
+}
+
+void job_gate(struct core *c, struct job *j, usec_t now)
+{
+    if (j->state != JOB_PENDING || (j->flags & JOBF_COMPLETING)) {
+        queue_del(c, j);
+        return;
+    }
+    enum dep_state dep = j->deps_count ? depend_eval(c, j, now) : DEP_MET;
+    if (j->hold) {
+        gate_set(c, j, GATE_HOLD, j->hold & HOLD_LAUNCH  ? REASON_LAUNCH_FAILED_HELD
+                                  : j->hold & HOLD_ADMIN ? REASON_HELD_ADMIN
+                                                         : REASON_HELD_USER);
+    } else if (dep != DEP_MET) {
+        gate_set(c, j, GATE_DEPENDENCY,
+                 dep == DEP_NEVER ? REASON_DEPENDENCY_NEVER : REASON_DEPENDENCY);
+    } else if (j->begin > now) {
+        gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
+        timer_add(c, j->begin, TIMER_BEGIN, j->id);
+    } else if (j->throttle && j->rest_count && array_running(c, j->array_id) >= j->throttle) {
+        gate_set(c, j, GATE_ARRAY_LIMIT, REASON_ARRAY_TASK_LIMIT);
+    } else {
+        if (j->eligible == 0)
+            j->eligible = now;
+        gate_set(c, j, GATE_OPEN, REASON_NONE);
+    }
+}
+
+/* ---- submit ------------------------------------------------------------------------------- */
+
+static int parts_of(struct core *c, const Sl__JobSpec *s, const struct actor *who,
+                    struct buf *names, uint32_t *tier, struct err *err)
+{
+    *tier = 0;
+    for (size_t i = 0; i < s->n_partitions; i++) {
+        long p = parts_find(c, s->partitions[i]);
+        if (p < 0)
+            return err_set(err, SL_EINVAL_PARTITION, "invalid partition specified: %s",
+                           s->partitions[i]);
+        if (c->part[p].conf.root_only && who->uid != 0)
+            return err_set(err, SL_EACCESS, "partition %s is for root only",
+                           s->partitions[i]);
+        if (c->part[p].conf.priority_tier > *tier)
+            *tier = c->part[p].conf.priority_tier;
+        buf_printf(names, "%s%s", names->len ? "," : "", s->partitions[i]);
+    }
+    for (uint32_t p = 0; p < c->parts && names->len == 0; p++) {
+        if (!c->part[p].conf.is_default)
+            continue;
+        buf_puts(names, c->part[p].conf.name);
+        *tier = c->part[p].conf.priority_tier;
+    }
+    if (names->len == 0)
+        return err_set(err, SL_EINVAL_PARTITION,
+                       "No partition specified or system default partition");
+    return 0;
+}
+
+/* A request that could not run on the empty partition is refused at once. */
+static int fits_ever(struct core *c, struct job *j, struct err *err)
+{
+    struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
+    struct placement p = {0};
+    char *save = NULL, *list = xstrdup(text_of(c, j->parts));
+    bool fits = false, unknown = false;
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        nodes_room(&c->node[i], &room[i], true);
+        unknown = unknown || (c->node[i].shape == NONE && !c->node[i].future);
+    }
+    for (char *name = strtok_r(list, ",", &save); name && !fits;
+         name = strtok_r(NULL, ",", &save)) {
+        long at = parts_find(c, name);
+        fits = at >= 0 && place(c, j, (uint32_t)at, room, NULL, true, &p) == 1;
+    }
+    free(list);
+    free(p.node);
+    free(room);
+    if (fits || unknown)
+        return 0;
+    const struct request *q = &c->request[j->request];
+    for (uint32_t k = 0; k < q->gres_count; k++) {
+        bool known = false;
+        for (uint32_t i = 0; i < c->nodes; i++)
+            for (uint32_t m = 0; m < c->node[i].pools_count; m++)
+                known = known || c->node[i].pool[m].name == q->gres[k].name;
+        if (!known)
+            return err_set(err, SL_EINVAL_GRES, "%s: no node has %s", err_name(SL_EINVAL_GRES),
+                           text_of(c, q->gres[k].name));
+    }
+    return err_set(err, SL_EBAD_CONFIG, "%s", err_name(SL_EBAD_CONFIG));
+}
+
+static int array_take(struct core *c, struct job *j, const Sl__JobSpec *s, struct err *err)
+{
+    struct arena a;
+    uint32_t *ids = NULL, throttle = 0;
+    size_t n = 0;
+    if (!s->array[0])
+        return 0;
+    arena_init(&a);
+    int rc = array_parse(s->array, c->policy.array_size_max, &a, &ids, &n, &throttle, err);
+    if (rc == 0) {
+        j->array_id = j->id;
+        j->rest = xmalloc(n * sizeof *j->rest);
+        memcpy(j->rest, ids, n * sizeof *ids);
+        j->rest_count = j->array_count = (uint32_t)n;
+        j->throttle = throttle;
+        j->array_min = ids[0];
+        j->array_max = ids[n - 1];
+        j->array_step = n > 1 ? ids[1] - ids[0] : 1;
+    }
+    arena_fini(&a);
+    return rc;
+}
+
+static int job_fill(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                    struct err *err)
+{
+    const Sl__JobSpec *s = cmd->submit.spec;
+    struct buf names;
+    buf_init(&names);
+    int rc = parts_of(c, s, &cmd->actor, &names, &j->tier, err);
+    j->parts = intern_text(&c->text, buf_str(&names));
+    buf_fini(&names);
+    j->user = intern_text(&c->text, cmd->submit.user);
+    j->name = intern_text(&c->text, s->name);
+    j->account = intern_text(&c->text, s->account);
+    j->qos = intern_text(&c->text, s->qos[0] ? s->qos : "normal");
+    j->uid = cmd->actor.uid;
+    j->gid = cmd->actor.gid;
+    j->type = (uint8_t)s->type;
+    j->nice = s->nice;
+    j->submit = now;
+    j->begin = s->begin_usec;
+    j->deadline = s->deadline_usec;
+    j->limit = s->time_limit_usec;
+    j->limit_given = s->time_limit_usec != 0;
+    j->requeue = s->requeue ? s->requeue == 1 : c->policy.requeue_default;
+    j->hold = s->hold ? HOLD_USER : 0;
+    j->prio_fixed = s->has_priority && cmd->actor.admin;
+    if (s->has_priority && s->priority == 0)
+        j->hold |= HOLD_ADMIN;
+    if (rc == 0)
+        rc = spec_store(c, j, s, err);
+    if (rc == 0)
+        rc = fits_ever(c, j, err);
+    if (rc == 0)
+        rc = array_take(c, j, s, err);
+    if (rc == 0)
+        rc = depend_parse(c, j, s->dependency, err);
+    return rc;
+}
+
+static void job_priority(struct core *c, struct job *j, const Sl__JobSpec *s)
+{
+    int64_t p = j->prio_fixed ? (int64_t)s->priority : (int64_t)c->priority_next - j->nice;
+    if (!j->prio_fixed && c->priority_next > 2)
+        c->priority_next--;
+    j->priority = p < 1 ? 1 : p > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)p;
+}
+
+static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out);
+
+int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out,
+               struct err *err)
+{
+    const Sl__JobSpec *s = cmd->submit.spec;
+    if (c->jobs >= c->policy.jobs_max)
+        return err_set(err, SL_ETOO_MANY,
+                       "the controller holds %u jobs, its limit (jobs.max); try again later",
+                       c->jobs);
+    uint32_t next = c->job_id_next;
+    uint32_t id = job_id_take(c);
+    if (id == 0)
+        return err_set(err, SL_ETOO_MANY, "no job id is free");
+    struct job *j = job_add(c, id);
+    int rc = job_fill(c, j, cmd, now, err);
+    if (rc == 0 && cmd->submit.test_only)
+        forecast(c, j, now, out);
+    if (rc < 0 || cmd->submit.test_only) {
+        job_drop(c, j, NULL);
+        c->job_id_next = next;
+        return rc;
+    }
+    job_priority(c, j, s);
+    job_gate(c, j, now);
+    if (j->deadline)
+        timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
+    out->job_id = j->id;
+    job_changed(c, j, out, false);
+    batch_change(out, CHANGE_META, 0, 0);
+    return 0;
+}
+
+/* When and where would it start if everything ran to its limit? */
+static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
+    struct placement p = {0};
+    char first[NAME_LEN_MAX + 1];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(text_of(c, j->parts), ","),
+             text_of(c, j->parts));
+    long at = parts_find(c, first);
+    for (uint32_t i = 0; i < c->nodes; i++)
+        nodes_room(&c->node[i], &room[i], false);
+    out->start_estimate = now;
+    if (at >= 0 && place(c, j, (uint32_t)at, room, NULL, false, &p) != 1) {
+        usec_t latest = now;
+        for (uint32_t i = 0; i < c->jobs; i++) {
+            const struct job *r = c->job[i];
+            usec_t end = r->limit == SPAN_INFINITE ? r->start + SPAN_UNKNOWN : r->start + r->limit;
+            if (r->alloc && end > latest)
+                latest = end;
+        }
+        out->start_estimate = latest;
+        for (uint32_t i = 0; i < c->nodes; i++)
+            nodes_room(&c->node[i], &room[i], true);
+        place(c, j, (uint32_t)at, room, NULL, true, &p);
+    }
+    size_t len = 0;
+    for (uint32_t i = 0; i < p.count && len < sizeof out->nodes_estimate; i++)
+        len += (size_t)snprintf(out->nodes_estimate + len, sizeof out->nodes_estimate - len,
+                                "%s%s", i ? "," : "", c->node[p.node[i].node].name);
+    free(p.node);
+    free(room);
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------ */
+
+/* Takes one task out of the array's record, as a record of its own (the last task takes the
+ * array's record over). NULL when no job id is free. */
+struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out)
+{
+    if (j->rest_count == 1 && j->rest[0] == task) {
+        j->rest_count = 0;
+        j->is_task = true;
+        j->array_task = task;
+        job_changed(c, j, out, false);
+        return j;
+    }
+    uint32_t id = job_id_take(c);
+    if (id == 0)
+        return NULL;
+    uint32_t at = 0;
+    while (at < j->rest_count && j->rest[at] != task)
+        at++;
+    ASSERT(at < j->rest_count);
+    struct job *t = job_add(c, id);
+    struct job fresh = *j;
+    fresh.id = id;
+    fresh.rest = NULL;
+    fresh.rest_count = 0;
+    fresh.is_task = true;
+    fresh.array_task = task;
+    fresh.queued = false;
+    fresh.deps = NULL;
+    fresh.deps_count = 0;
+    fresh.steps = NULL;
+    fresh.steps_count = fresh.steps_cap = 0;
+    fresh.gate = GATE_OPEN;
+    *t = fresh;
+    intern_ref(&c->text, t->user);
+    intern_ref(&c->text, t->name);
+    intern_ref(&c->text, t->account);
+    intern_ref(&c->text, t->qos);
+    intern_ref(&c->text, t->parts);
+    intern_ref(&c->text, t->partition);
+    intern_ref(&c->text, t->reason_text);
+    intern_ref(&c->request_keys, t->request);
+    intern_ref(&c->blobs, t->tail);
+    intern_ref(&c->blobs, t->ident);
+    memmove(j->rest + at, j->rest + at + 1, (j->rest_count - at - 1) * sizeof *j->rest);
+    j->rest_count--;
+    job_changed(c, j, out, false);
+    job_changed(c, t, out, false);
+    batch_change(out, CHANGE_META, 0, 0);
+    return t;
+}
+
+/* ---- start and end -------------------------------------------------------------------------------- */
+
+void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p,
+               usec_t now, struct batch *out)
+{
+    queue_del(c, j);
+    c->pending--;
+    alloc_make(c, j, p);
+    j->state = JOB_RUNNING;
+    j->flags = JOBF_CONFIGURING;
+    j->reason = REASON_NONE;
+    j->start = now;
+    j->end = 0;
+    j->suspended_total = j->suspended_since = 0;
+    j->exit_status = 0;
+    j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
+    intern_drop(&c->text, j->partition);
+    j->partition = intern_text(&c->text, c->part[part].conf.name);
+    if (j->limit != SPAN_INFINITE)
+        timer_add(c, now + j->limit + c->policy.over_time_limit, TIMER_LIMIT, j->id);
+    struct effect *e = batch_effect(out, EFFECT_LAUNCH);
+    e->job_id = j->id;
+    e->restart = j->restart;
+    for (uint32_t i = 0; i < j->alloc->count; i++)
+        nodes_changed(c, j->alloc->node[i].node, out);
+    job_changed(c, j, out, true);
+    c->deps_dirty = true;
+}
+
+void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait,
+               struct batch *out, const char *text)
+{
+    struct effect *e = batch_effect(out, EFFECT_TERMINATE);
+    (void)c;
+    e->job_id = j->id;
+    e->restart = j->restart;
+    e->node = node;
+    e->term.kill_wait = kill_wait;
+    e->term.state = j->state;
+    snprintf(e->text, sizeof e->text, "%s", text ? text : "");
+}
+
+static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    alloc_free(j);
+    j->flags &= (uint16_t)~(JOBF_COMPLETING | JOBF_CONFIGURING);
+    c->deps_dirty = true;
+    c->plan_wanted = true;
+    if (j->state == JOB_PENDING)
+        job_gate(c, j, now);
+    else
+        timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->id);
+    job_changed(c, j, out, true);
+}
+
+/* Back to PENDING as the next run; its processes may still be ending. */
+static void job_requeue(struct core *c, struct job *j, bool hold, usec_t now)
+{
+    j->last_state = j->state;
+    j->last_end = j->end;
+    j->last_exit = j->exit_status;
+    j->state = JOB_PENDING;
+    c->pending++;
+    j->restart++;
+    j->start = j->end = 0;
+    j->eligible = now;
+    j->reason = REASON_NONE;
+    j->cancelled_by = 0;
+    j->client_lost = false;
+    if (hold)
+        j->hold |= HOLD_USER;
+}
+
+void job_end(struct core *c, struct job *j, enum job_state state, enum job_reason reason,
+             uint32_t exit_status, enum then then, usec_t now, struct batch *out,
+             const char *text)
+{
+    if (j->state == JOB_SUSPENDED)
+        j->suspended_total += now - j->suspended_since;
+    j->suspended_since = 0;
+    j->state = (uint8_t)state;
+    j->reason = (uint8_t)reason;
+    j->exit_status = exit_status;
+    j->end = now;
+    j->then = (uint8_t)then;
+    j->flags = (uint16_t)((j->flags & ~JOBF_CONFIGURING) | JOBF_COMPLETING);
+    for (uint32_t k = 0; k < j->steps_count; k++)
+        sl__step_record__free_unpacked(j->steps[k], NULL);
+    j->steps_count = 0;
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        struct alloc_node *an = &j->alloc->node[i];
+        if (an->clean)
+            continue;
+        c->node[an->node].completing++;
+        terminate(c, j, an->node, c->policy.kill_wait, out, text);
+        nodes_changed(c, an->node, out);
+    }
+    c->deps_dirty = true;
+    job_changed(c, j, out, true);
+    if (j->alloc->unclean == 0)
+        job_node_clean(c, j, NONE, now, out);
+}
+
+void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now,
+                    struct batch *out)
+{
+    for (uint32_t i = 0; j->alloc && i < j->alloc->count; i++) {
+        struct alloc_node *an = &j->alloc->node[i];
+        if (an->node != node || an->clean)
+            continue;
+        an->clean = true;
+        alloc_give_node(c, j, an);
+        j->alloc->unclean--;
+        nodes_changed(c, node, out);
+    }
+    if (j->alloc && j->alloc->unclean == 0) {
+        enum then then = (enum then)j->then;
+        j->then = THEN_NOTHING;
+        if (then != THEN_NOTHING) {
+            /* the ended run is shown to accounting before the next one begins */
+            job_requeue(c, j, then == THEN_REQUEUE_HOLD, now);
+        }
+        job_run_over(c, j, now, out);
+    } else {
+        job_changed(c, j, out, false);
+    }
+}
+
+void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by,
+                        usec_t now, struct batch *out)
+{
+    queue_del(c, j);
+    if (j->gate == GATE_DEPENDENCY || j->gate == GATE_ARRAY_LIMIT)
+        c->waiting_deps--;
+    j->gate = GATE_OPEN;
+    c->pending--;
+    j->state = (uint8_t)state;
+    j->reason = state == JOB_DEADLINE ? REASON_DEADLINE : REASON_NONE;
+    j->end = now;
+    j->cancelled_by = by;
+    c->deps_dirty = true;
+    if (!(j->flags & JOBF_COMPLETING))
+        timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->id);
+    job_changed(c, j, out, true);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model: the tables of the core, private to lib/sched. core.h is the contract.
+ *
+ * Strings, packed specifications, requests and topologies are interned: equal ones
+ * are kept once and named by an id. Jobs are kept in one array by ascending id
+ * (ids grow, so a new one goes to the end) with an index by id. The queue holds
+ * those pending jobs that no gate holds back, best first; a pass skips a job in constant
+ * time when an equal request in the same partitions has failed in this pass.
+ *
+ * Invariants (core_check): a core, gres index and MiB of a node is held by at most one
+ * job; free counts equal capacity minus what jobs hold; a job has an allocation exactly
+ * while it is RUNNING, SUSPENDED or COMPLETING; a pending job is in the queue exactly when
+ * its gate is open.
+ */
+#ifndef SL_SCHED_MODEL_H
+#define SL_SCHED_MODEL_H
+
+#include "base/limits.h"
+#include "sched/bitset.h"
+#include "sched/core.h"
+#include "sched/intern.h"
+
+#define NONE UINT32_MAX
+#define GRES_POOLS_MAX 16  /* distinct gres name:type pairs on one node */
+#define GRES_ITEMS_MAX 8   /* gres items in one request */
+#define DEPS_MAX 1024      /* dependencies of one job */
+#define PRIORITY_TOP 4294901759u /* first job's under "basic", as Slurm's */
+#define SPAN_UNKNOWN (365 * 24 * 3600 * USEC_PER_SEC) /* stands for "no limit" in forecasts */
+
+#define GROW(ptr, cap, need)                                                    \
+    do {                                                                        \
+        if ((need) > (cap)) {                                                   \
+            (cap) = (need) + (need) / 2 + 8;                                    \
+            (ptr) = xrealloc((ptr), (size_t)(cap) * sizeof *(ptr));             \
+        }                                                                       \
+    } while (0)
+
+/* ---- requests (request.c) --------------------------------------------------------- */
+
+enum mem_kind { MEM_BY_SHARE, MEM_BY_NODE, MEM_BY_CPU, MEM_BY_GPU, MEM_WHOLE };
+
+struct req_gres {
+    uint32_t name, type; /* interned; type 0: any */
+    uint32_t count;
+    uint32_t per;        /* Sl__GresPer; PER_SOCKET is folded into PER_NODE */
+};
+struct feature_op { /* reverse Polish: feature id, or one of the operators */
+    enum { FEATURE_NAME, FEATURE_AND, FEATURE_OR } op;
+    uint32_t name;
+};
+struct request {
+    uint32_t nodes_min, nodes_max; /* nodes_max NONE: as few as it takes */
+    uint32_t ntasks;               /* 0: one a node */
+    uint32_t cpus_per_task, tasks_per_node, tasks_per_core, tasks_per_socket;
+    uint32_t tasks_per_gpu, threads, mincpus, sockets_min, cores_per_socket;
+    uint32_t cpus_per_gpu;
+    uint64_t tmp_mib, mem_mib;
+    enum mem_kind mem_kind;
+    bool nodes_given, contiguous, exclusive, exclusive_user, overcommit, has_names;
+    uint32_t gres_count;
+    struct req_gres gres[GRES_ITEMS_MAX];
+    struct feature_op *feature;
+    uint32_t features_count;
+    char *nodelist, *exclude;
+    uint64_t *required, *excluded; /* node sets of generation `names_gen` */
+    uint32_t required_count, names_gen;
+    bool names_missing;            /* nodelist names a node that does not exist */
+    uint64_t failed_pass;          /* pass in which it did not fit ... */
+    uint32_t failed_parts;         /* ... in this partition set (interned text) */
+};
+
+/* ---- partitions and nodes (configure.c, nodes.c, shape.c) --------------------------- */
+
+enum part_state { PART_UP, PART_DOWN, PART_DRAIN, PART_INACTIVE, PART_STATE_COUNT };
+
+struct override { char *key, *value; }; /* scontrol update, kept over restarts */
+
+struct partition {
+    struct core_partition conf; /* strings owned here */
+    enum part_state state;
+    uint64_t *nodes;            /* node set */
+    uint32_t nodes_count;
+    char *nodes_text;           /* ranged, built on demand */
+    struct override *override;
+    size_t overrides_count;
+};
+
+struct shape { /* a topology, shared by nodes that have the same */
+    uint32_t cores, sockets, numas, threads, cpus;
+    uint16_t *core_numa, *core_socket, *numa_socket;
+    uint32_t *core_pu;       /* [cores * threads], NONE: no such thread */
+    uint32_t *numa_os;       /* [numas] */
+};
+struct pool { /* one gres name:type on one node */
+    uint32_t name, type;     /* interned */
+    uint32_t count, free;
+    uint64_t *used;          /* index set */
+    int16_t *numa;           /* [count] logical NUMA node, -1 unknown */
+};
+struct orphan { uint32_t job_id, restart; };
+
+enum down_cause { DOWN_NONE, DOWN_ADMIN, DOWN_SILENT, DOWN_CONF, DOWN_REBOOT };
+
+struct node {
+    char *name;
+    /* configuration */
+    bool configured;
+    char *addr_conf, *gres_conf, *features_conf;
+    uint32_t port_conf, cpus_conf, weight;
+    uint64_t mem_conf;
+    /* what an operator changed; NULL: nothing */
+    char *features_set, *gres_set, *comment;
+    bool weight_set;
+    /* registration */
+    Sl__NodeRegister *reg;   /* the last, without jobs and reports; NULL: never */
+    bool connected;
+    usec_t last_seen, last_busy, lost_at; /* lost_at 0: connected or already given up */
+    uint64_t mem_free_mib;
+    double load1;
+    /* state */
+    bool drain, fail, future, invalid_reg;
+    enum down_cause down;
+    char *reason;
+    uint32_t reason_uid;
+    usec_t reason_time;
+    /* capacity and use */
+    uint32_t shape;          /* NONE: unknown */
+    uint32_t cores, threads, cores_free;
+    uint64_t mem, mem_used;
+    uint64_t *core_used;
+    uint32_t pools_count;
+    struct pool *pool;
+    uint32_t jobs_count;     /* jobs that hold something here */
+    uint32_t completing;     /* of them, ended and not yet clean */
+    uint32_t exclusive;      /* of them, alone on the node */
+    uint32_t partitions_mark;
+    char *partitions_text, *gres_text, *gres_used_text; /* views, built on demand */
+};
+
+/* ---- allocations (place.c, alloc.c) ---------------------------------------------------- */
+
+struct room { /* what is free on a node, now or at some time */
+    uint32_t cores;
+    uint32_t jobs;           /* jobs on it: whole-node requests need 0 */
+    uint32_t exclusive;      /* a whole-node job is on it */
+    uint64_t mem;
+    uint32_t gres[GRES_POOLS_MAX];
+};
+struct demand { /* what a placement takes of one node */
+    uint32_t node, tasks, cores;
+    uint64_t mem;
+    uint32_t gres[GRES_POOLS_MAX];
+};
+struct placement {
+    struct demand *node;
+    uint32_t count, cap;
+};
+struct alloc_node {
+    uint32_t node, tasks, cores;
+    uint64_t mem;
+    uint64_t *core;          /* core set */
+    uint64_t *gres[GRES_POOLS_MAX]; /* index sets by the node's pool, NULL: none */
+    bool launched, clean;
+};
+struct alloc {
+    uint32_t count, unclean, unlaunched, cpus;
+    uint64_t mem;
+    struct alloc_node *node; /* in rank order, by node index */
+    char *nodelist;          /* built on demand */
+};
+
+/* ---- jobs (job.c, depend.c) ------------------------------------------------------------- */
+
+/* Why a pending job is not in the queue; the first that applies is the reason shown. */
+enum gate { GATE_OPEN, GATE_HOLD, GATE_DEPENDENCY, GATE_BEGIN, GATE_ARRAY_LIMIT };
+enum { HOLD_USER = 1, HOLD_ADMIN = 2, HOLD_LAUNCH = 4 };
+enum then { THEN_NOTHING, THEN_REQUEUE, THEN_REQUEUE_HOLD };
+
+enum dep_kind { DEP_NONE, DEP_AFTER, DEP_AFTERANY, DEP_AFTEROK, DEP_AFTERNOTOK,
+                DEP_AFTERCORR, DEP_SINGLETON, DEP_KIND_COUNT };
+enum dep_state { DEP_WAIT, DEP_MET, DEP_NEVER };
+struct dep {
+    uint8_t kind, state;
+    uint32_t target, task;   /* job id; NO_VAL: not a task */
+    usec_t delay;            /* after:ID+minutes */
+};
+
+struct job {
+    uint32_t id, restart;
+    uint32_t array_id, array_task; /* 0; NO_VAL: not a single task */
+    bool is_task;
+    uint32_t *rest;          /* array tasks not yet started, ascending */
+    uint32_t rest_count, throttle, array_count, array_min, array_max, array_step;
+    uint32_t request;
+    uint32_t tail, ident;    /* core.blobs: the rest of the packed JobSpec */
+    uint32_t user, name, account, qos, parts, reason_text; /* interned; parts: comma list */
+    uint32_t partition;      /* interned name of the run's */
+    uint32_t uid, gid;
+    int32_t nice;
+    uint32_t priority;
+    uint32_t tier;           /* of its best partition */
+    uint8_t state, type, hold, gate, reason, last_state, then;
+    uint16_t flags;
+    bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued, never;
+    uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
+    usec_t submit, eligible, begin, start, end, deadline, limit;
+    usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
+    struct dep *deps;
+    uint32_t deps_count;
+    struct alloc *alloc;
+    Sl__StepRecord **steps;
+    uint32_t steps_count, steps_cap;
+};
+
+enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
+                  TIMER_NODE, TIMER_CLIENT, TIMER_AFTER };
+struct timer {
+    usec_t at;
+    uint32_t kind, id;       /* job id, node index */
+};
+
+struct reservation { /* of the first jobs that do not fit */
+    usec_t start;
+    uint64_t *nodes;
+};
+
+struct core {
+    struct core_policy policy;
+    bool dynamic_nodes, loading;
+    usec_t now;              /* of the last call; views need it */
+    struct intern text, blobs, request_keys, shape_keys;
+    struct request *request;
+    struct shape *shape;
+    uint32_t request_cap, shape_cap;
+    struct partition *part;
+    uint32_t parts;
+    struct node *node;
+    uint32_t nodes, nodes_cap, words; /* words of a node set */
+    uint32_t nodes_gen;      /* the node table or partitions changed */
+    struct job **job;        /* by ascending id */
+    uint32_t jobs, jobs_cap;
+    struct idmap job_by_id;  /* id -> index hint is not kept: value is an index into slots */
+    uint32_t pending;
+    uint32_t job_id_next, priority_next;
+    struct job **queue;      /* best first; NULL: taken out */
+    uint32_t queue_count, queue_cap, queue_holes;
+    bool queue_sorted;
+    uint32_t waiting_deps;   /* jobs behind GATE_DEPENDENCY or GATE_ARRAY_LIMIT */
+    bool deps_dirty;         /* something ended or started: look at them again */
+    struct timer *timer;     /* binary heap by time; stale entries are harmless */
+    uint32_t timers, timers_cap;
+    bool plan_wanted;
+    uint64_t pass;
+    uint32_t plan_at;        /* where a pass that ran out of budget goes on */
+    struct reservation *resv;
+    uint32_t resv_count;
+    struct arena scratch;    /* of one view */
+};
+
+/* core.c */
+void timer_add(struct core *c, usec_t at, enum timer_kind kind, uint32_t id);
+bool timer_take(struct core *c, usec_t now, struct timer *t);
+void batch_change(struct batch *b, enum change_kind kind, uint32_t id, uint32_t sub);
+struct effect *batch_effect(struct batch *b, enum effect_kind kind);
+static inline const char *text_of(const struct core *c, uint32_t id)
+{
+    return intern_str(&c->text, id);
+}
+
+/* configure.c */
+long parts_find(const struct core *c, const char *name);
+int parts_set(struct core *c, uint32_t i, const char *key, const char *value, struct err *err);
+void parts_derive(struct core *c); /* node sets again */
+usec_t parts_limit(const struct partition *p, usec_t asked);
+void parts_fini(struct core *c);
+int part_override(struct core *c, uint32_t i, const char *key, const char *value, struct err *err);
+
+/* shape.c */
+uint32_t shape_get(struct core *c, const Sl__NodeTopo *t, struct err *err);
+void shape_drop(struct core *c, uint32_t id);
+int pools_parse(struct core *c, const char *text, struct pool **out, uint32_t *count, struct err *err);
+int pools_read(struct core *c, const struct shape *s, Sl__NodeGres *const *gres, size_t n,
+               struct pool **out, uint32_t *count, struct err *err);
+void pools_free(struct core *c, struct pool *pool, uint32_t count);
+
+/* nodes.c */
+uint32_t nodes_add(struct core *c, const char *name);
+void nodes_fini(struct core *c);
+int nodes_capacity(struct core *c, uint32_t i, struct err *err);
+bool nodes_usable(const struct node *n); /* may get new jobs now */
+bool nodes_up(const struct node *n);     /* may get new jobs once it answers again */
+const char *nodes_features(const struct node *n);
+uint32_t nodes_weight(const struct node *n);
+void nodes_reason(struct node *n, const char *reason, uint32_t uid, usec_t now);
+void nodes_room(const struct node *n, struct room *r, bool empty);
+void nodes_changed(struct core *c, uint32_t i, struct batch *out); /* state or capacity */
+int nodes_register(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
+void nodes_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
+void nodes_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);
+int nodes_update(struct core *c, const char *name, const char *key, const char *value,
+                 const struct actor *who, usec_t now, struct batch *out, struct err *err);
+
+/* place.c: where would it run? 1 placed, 0 not now (*reason), -1 never. `room` [nodes] is
+ * what is free; `closed`: node set not to use, or NULL. */
+int place(struct core *c, const struct job *j, uint32_t part, const struct room *room,
+          const uint64_t *closed, bool any_state, struct placement *out);
+void room_take(struct room *r, const struct demand *d, bool exclusive);
+
+/* alloc.c */
+void alloc_make(struct core *c, struct job *j, const struct placement *p);
+void alloc_take(struct core *c, struct job *j); /* counts a loaded allocation in */
+void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k);
+void alloc_free(struct job *j);
+bool job_exclusive(const struct core *c, const struct job *j);
+
+/* job.c */
+struct job *job_find(const struct core *c, uint32_t id);
+struct job *job_add(struct core *c, uint32_t id);
+void job_drop(struct core *c, struct job *j, struct batch *out);
+uint32_t job_id_take(struct core *c);
+void job_gate(struct core *c, struct job *j, usec_t now);
+void queue_put(struct core *c, struct job *j);
+void queue_del(struct core *c, struct job *j);
+void queue_sort(struct core *c);
+int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
+struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
+void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p, usec_t now, struct batch *out);
+/* Ends a run: final state, TERMINATE to nodes that are not clean (unless `done_clean`). */
+void job_end(struct core *c, struct job *j, enum job_state state, enum job_reason reason,
+             uint32_t exit_status, enum then then, usec_t now, struct batch *out, const char *text);
+void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now, struct batch *out);
+void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by, usec_t now, struct batch *out);
+void job_changed(struct core *c, struct job *j, struct batch *out, bool notify);
+uint32_t array_running(const struct core *c, uint32_t array_id);
+void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, struct batch *out, const char *text);
+
+/* depend.c */
+int depend_parse(struct core *c, struct job *j, const char *text, struct err *err);
+enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
+char *depend_text(const struct core *c, const struct job *j, struct arena *a);
+
+/* report.c, update.c */
+void report_apply(struct core *c, const char *node, const Sl__JobReport *r, usec_t now, struct batch *out);
+int update_job(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
+
+#endif

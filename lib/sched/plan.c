@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pass: jobs by priority; what fits starts. The first jobs that do not fit
+ * (policy.backfill_depth, at least one) get a reservation: the earliest time at which they
+ * fit if running jobs use their whole limits, and the nodes they would get then. A later
+ * job may start on reserved nodes only if it is over before that time; so no
+ * reservation is delayed by backfill. A job without a limit counts as endless.
+ *
+ * Cost: equal requests in the same partitions fail together, so a pass is one placement a
+ * distinct request plus constant work a job.
+ */
+#include "sched/model.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct end_event { usec_t end; struct job *job; };
+
+static int by_end(const void *a, const void *b)
+{
+    const struct end_event *x = a, *y = b;
+    if (x->end != y->end)
+        return x->end < y->end ? -1 : 1;
+    return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
+}
+
+static usec_t limit_end(const struct job *j, usec_t now)
+{
+    usec_t end = j->limit == SPAN_INFINITE ? j->start + SPAN_UNKNOWN : j->start + j->limit;
+    return end > now ? end : now + 1;
+}
+
+/* Rooms of all nodes now; the caller frees. */
+static struct room *rooms_now(const struct core *c)
+{
+    struct room *r = xmalloc((c->nodes ? c->nodes : 1) * sizeof *r);
+    for (uint32_t i = 0; i < c->nodes; i++)
+        nodes_room(&c->node[i], &r[i], false);
+    return r;
+}
+
+static void room_give(const struct core *c, const struct job *j, struct room *room)
+{
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        const struct alloc_node *k = &j->alloc->node[i];
+        struct room *r = &room[k->node];
+        const struct node *n = &c->node[k->node];
+        if (k->clean)
+            continue;
+        r->cores += k->cores;
+        r->mem += k->mem;
+        r->jobs--;
+        r->exclusive -= job_exclusive(c, j);
+        for (uint32_t p = 0; p < n->pools_count; p++)
+            if (k->gres[p])
+                r->gres[p] += (uint32_t)bs_count(k->gres[p], BS_WORDS(n->pool[p].count));
+    }
+}
+
+static void reservations_clear(struct core *c)
+{
+    for (uint32_t i = 0; i < c->resv_count; i++)
+        free(c->resv[i].nodes);
+    c->resv_count = 0;
+}
+
+/* When and where could j start at the earliest? Keeps it as a reservation. */
+static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
+{
+    uint32_t n = 0, depth = c->policy.backfill_depth ? c->policy.backfill_depth : 1;
+    if (c->resv_count >= depth)
+        return;
+    struct room *room = rooms_now(c);
+    struct end_event *ev = xmalloc((c->jobs ? c->jobs : 1) * sizeof *ev);
+    struct placement p = {0};
+    for (uint32_t i = 0; i < c->jobs; i++)
+        if (c->job[i]->alloc)
+            ev[n++] = (struct end_event){limit_end(c->job[i], now), c->job[i]};
+    qsort(ev, n, sizeof *ev, by_end);
+    for (uint32_t i = 0; i < n; i++) {
+        room_give(c, ev[i].job, room);
+        if (i + 1 < n && ev[i + 1].end == ev[i].end)
+            continue;
+        if (place(c, j, part, room, NULL, false, &p) != 1)
+            continue;
+        c->resv = xrealloc(c->resv, (c->resv_count + 1) * sizeof *c->resv);
+        struct reservation *r = &c->resv[c->resv_count++];
+        r->start = ev[i].end;
+        r->nodes = xcalloc(c->words, sizeof *r->nodes);
+        for (uint32_t k = 0; k < p.count; k++)
+            bs_set(r->nodes, p.node[k].node);
+        j->estimate = ev[i].end;
+        break;
+    }
+    free(p.node);
+    free(ev);
+    free(room);
+}
+
+/* Nodes that a job of this length must leave alone. NULL: none; the caller frees. */
+static uint64_t *closed_nodes(const struct core *c, usec_t end)
+{
+    uint64_t *set = NULL;
+    for (uint32_t i = 0; i < c->resv_count; i++) {
+        if (end <= c->resv[i].start)
+            continue;
+        if (!set)
+            set = xcalloc(c->words, sizeof *set);
+        bs_or(set, c->resv[i].nodes, c->words);
+    }
+    return set;
+}
+
+enum verdict { STARTED, BLOCKED, UNAVAILABLE };
+
+/* Is there a node in the partition that could take it, were it free? */
+static bool fits_up(struct core *c, struct job *j, uint32_t part, struct room *empty,
+                    struct placement *p)
+{
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        nodes_room(&c->node[i], &empty[i], true);
+        if (!nodes_usable(&c->node[i]))
+            empty[i].cores = 0;
+    }
+    return place(c, j, part, empty, NULL, true, p) == 1;
+}
+
+static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_t now,
+                             struct room *room, struct batch *out)
+{
+    const struct partition *pt = &c->part[part];
+    struct placement p = {0};
+    usec_t limit = parts_limit(pt, j->limit_given ? j->limit : 0);
+    usec_t end = now + (limit == SPAN_INFINITE ? SPAN_UNKNOWN : limit);
+    enum verdict v = BLOCKED;
+    if (pt->state == PART_DOWN || pt->state == PART_INACTIVE) {
+        j->reason = pt->state == PART_DOWN ? REASON_PART_DOWN : REASON_PART_INACTIVE;
+        return UNAVAILABLE;
+    }
+    if (limit > pt->conf.time_max) {
+        j->reason = REASON_PART_TIME_LIMIT;
+        return UNAVAILABLE;
+    }
+    uint64_t *closed = closed_nodes(c, end);
+    if (place(c, j, part, room, closed, false, &p) == 1) {
+        struct job *run = j;
+        if (j->rest_count)
+            run = job_split(c, j, j->rest[0], out);
+        if (run) {
+            for (uint32_t i = 0; i < p.count; i++)
+                room_take(&room[p.node[i].node], &p.node[i], job_exclusive(c, run));
+            job_start(c, run, part, &p, now, out);
+            v = STARTED;
+        }
+    } else {
+        struct room *empty = xmalloc((c->nodes ? c->nodes : 1) * sizeof *empty);
+        if (!fits_up(c, j, part, empty, &p))
+            v = UNAVAILABLE;
+        free(empty);
+        j->reason = v == UNAVAILABLE ? REASON_NODE_NOT_AVAIL : REASON_RESOURCES;
+    }
+    free(p.node);
+    free(closed);
+    return v;
+}
+
+/* Tries the job's partitions in order. True when something started. */
+static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room,
+                    struct batch *out)
+{
+    char *list = xstrdup(text_of(c, j->parts)), *save = NULL;
+    struct request *q = &c->request[j->request];
+    uint32_t blocked = NONE;
+    bool started = false;
+    for (char *name = strtok_r(list, ",", &save); name && !started;
+         name = strtok_r(NULL, ",", &save)) {
+        long at = parts_find(c, name);
+        if (at < 0) {
+            j->reason = REASON_PART_INACTIVE;
+            continue;
+        }
+        enum verdict v = try_part(c, j, (uint32_t)at, now, room, out);
+        started = v == STARTED;
+        if (v == BLOCKED && blocked == NONE)
+            blocked = (uint32_t)at;
+    }
+    free(list);
+    if (started)
+        return true;
+    q->failed_pass = c->pass;
+    q->failed_parts = j->parts;
+    if (blocked != NONE) {
+        j->reason = c->resv_count ? REASON_PRIORITY : REASON_RESOURCES;
+        reserve(c, j, blocked, now);
+    }
+    return false;
+}
+
+/* Jobs behind a dependency or an array limit, after something started or ended. */
+static void gates_again(struct core *c, usec_t now, struct batch *out)
+{
+    if (!c->deps_dirty)
+        return;
+    c->deps_dirty = false;
+    for (uint32_t i = 0; c->waiting_deps && i < c->jobs; i++) {
+        struct job *j = c->job[i];
+        if (j->state != JOB_PENDING ||
+            (j->gate != GATE_DEPENDENCY && j->gate != GATE_ARRAY_LIMIT))
+            continue;
+        uint8_t before = j->reason, gate = j->gate;
+        job_gate(c, j, now);
+        if (j->reason != before || j->gate != gate)
+            job_changed(c, j, out, false);
+    }
+}
+
+int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out)
+{
+    c->now = now;
+    gates_again(c, now, out);
+    if (!c->plan_wanted || c->loading)
+        return 0;
+    struct room *room = rooms_now(c);
+    queue_sort(c);
+    if (c->plan_at == 0) {
+        c->pass++;
+        reservations_clear(c);
+    }
+    unsigned work = 0;
+    uint32_t i = c->plan_at;
+    while (i < c->queue_count && work < work_budget) {
+        struct job *j = c->queue[i];
+        if (!j) {
+            i++;
+            continue;
+        }
+        const struct request *q = &c->request[j->request];
+        if (q->failed_pass == c->pass && q->failed_parts == j->parts && !j->limit_given) {
+            if (j->reason == REASON_NONE)
+                j->reason = REASON_PRIORITY;
+            i++;
+            continue;
+        }
+        work++;
+        if (!try_job(c, j, now, room, out)) {
+            i++;
+            continue;
+        }
+        if (j->state == JOB_PENDING) { /* an array with tasks left */
+            job_gate(c, j, now);
+            if (j->gate != GATE_OPEN)
+                i++;
+        }
+    }
+    free(room);
+    bool more = i < c->queue_count;
+    c->plan_at = more ? i : 0;
+    c->plan_wanted = more;
+    gates_again(c, now, out);
+    return c->plan_wanted ? 1 : 0;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Node topologies (shapes) and gres pools, from the wire's messages to flat tables.
+ */
+#include "sched/model.h"
+#include "base/buf.h"
+#include "job/jobspec.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PU_MAX 65536u
+
+/* Reads "0-3,8" number by number; false at the end or on nonsense (*p then not at
+ * the end of the text). */
+struct ranges { const char *p; uint32_t next, last; bool open; };
+
+static bool ranges_next(struct ranges *r, uint32_t *v)
+{
+    if (!r->open) {
+        char *end;
+        if (*r->p < '0' || *r->p > '9')
+            return false;
+        unsigned long lo = strtoul(r->p, &end, 10), hi = lo;
+        if (*end == '-')
+            hi = strtoul(end + 1, &end, 10);
+        if (hi < lo || hi >= PU_MAX || (*end != ',' && *end != '\0'))
+            return false;
+        r->p = *end == ',' ? end + 1 : end;
+        r->next = (uint32_t)lo;
+        r->last = (uint32_t)hi;
+        r->open = true;
+    }
+    *v = r->next;
+    if (r->next++ == r->last)
+        r->open = false;
+    return true;
+}
+
+static int shape_check(const Sl__NodeTopo *t, struct err *err)
+{
+    if (t->cores == 0 || t->cores > CPUS_PER_NODE_MAX || t->threads_per_core == 0 ||
+        t->threads_per_core > 64 || t->n_core_cpus != t->cores ||
+        t->n_core_socket != t->cores || t->n_core_numa != t->cores || t->n_numa == 0 ||
+        t->n_numa > t->cores || t->sockets == 0 || t->sockets > t->cores)
+        return err_set(err, -EINVAL, "topology: counts do not agree (%u sockets, %u cores, "
+                       "%zu NUMA nodes)", t->sockets, t->cores, t->n_numa);
+    for (uint32_t i = 0; i < t->cores; i++)
+        if (t->core_socket[i] >= t->sockets || t->core_numa[i] >= t->n_numa)
+            return err_set(err, -EINVAL, "topology: core %u is on socket %u and NUMA node %u "
+                           "of %u and %zu", i, t->core_socket[i], t->core_numa[i],
+                           t->sockets, t->n_numa);
+    return 0;
+}
+
+static int shape_fill(struct shape *s, const Sl__NodeTopo *t, struct err *err)
+{
+    *s = (struct shape){.cores = t->cores, .sockets = t->sockets,
+                        .numas = (uint32_t)t->n_numa, .threads = t->threads_per_core,
+                        .cpus = t->cores * t->threads_per_core};
+    s->core_numa = xcalloc(s->cores, sizeof *s->core_numa);
+    s->core_socket = xcalloc(s->cores, sizeof *s->core_socket);
+    s->numa_socket = xcalloc(s->numas, sizeof *s->numa_socket);
+    s->numa_os = xcalloc(s->numas, sizeof *s->numa_os);
+    s->core_pu = xmalloc((size_t)s->cpus * sizeof *s->core_pu);
+    memset(s->core_pu, 0xff, (size_t)s->cpus * sizeof *s->core_pu);
+    for (uint32_t i = 0; i < s->numas; i++)
+        s->numa_os[i] = t->numa[i]->os_index;
+    for (uint32_t i = 0; i < s->cores; i++) {
+        s->core_numa[i] = (uint16_t)t->core_numa[i];
+        s->core_socket[i] = (uint16_t)t->core_socket[i];
+        s->numa_socket[t->core_numa[i]] = (uint16_t)t->core_socket[i];
+        struct ranges r = {.p = t->core_cpus[i]};
+        uint32_t n = 0, pu;
+        while (n < s->threads && ranges_next(&r, &pu))
+            s->core_pu[i * s->threads + n++] = pu;
+        if (n == 0 || r.open || *r.p != '\0')
+            return err_set(err, -EINVAL, "topology: core %u has the cpus \"%s\", at most %u "
+                           "are possible", i, t->core_cpus[i], s->threads);
+    }
+    return 0;
+}
+
+static void shape_fini(struct shape *s)
+{
+    free(s->core_numa);
+    free(s->core_socket);
+    free(s->numa_socket);
+    free(s->numa_os);
+    free(s->core_pu);
+    memset(s, 0, sizeof *s);
+}
+
+uint32_t shape_get(struct core *c, const Sl__NodeTopo *t, struct err *err)
+{
+    if (shape_check(t, err) != 0)
+        return NONE;
+    size_t n = sl__node_topo__get_packed_size(t);
+    uint8_t *p = xmalloc(n);
+    bool fresh;
+    sl__node_topo__pack(t, p);
+    uint32_t id = intern_get(&c->shape_keys, p, n, &fresh);
+    free(p);
+    if (!fresh)
+        return id;
+    GROW(c->shape, c->shape_cap, id + 1);
+    if (shape_fill(&c->shape[id], t, err) == 0)
+        return id;
+    shape_drop(c, id);
+    return NONE;
+}
+
+void shape_drop(struct core *c, uint32_t id)
+{
+    if (id != NONE && intern_drop(&c->shape_keys, id))
+        shape_fini(&c->shape[id]);
+}
+
+/* ---- gres pools ---------------------------------------------------------------------- */
+
+static struct pool *pool_add(struct core *c, struct pool **pool, uint32_t *count,
+                             const char *name, const char *type, uint32_t n)
+{
+    *pool = xrealloc(*pool, (*count + 1) * sizeof **pool);
+    struct pool *p = &(*pool)[(*count)++];
+    memset(p, 0, sizeof *p);
+    p->name = intern_text(&c->text, name);
+    p->type = intern_text(&c->text, type);
+    p->count = p->free = n;
+    p->used = xcalloc(BS_WORDS(n), sizeof *p->used);
+    p->numa = xmalloc((n ? n : 1) * sizeof *p->numa);
+    memset(p->numa, 0xff, n * sizeof *p->numa);
+    return p;
+}
+
+void pools_free(struct core *c, struct pool *pool, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        intern_drop(&c->text, pool[i].name);
+        intern_drop(&c->text, pool[i].type);
+        free(pool[i].used);
+        free(pool[i].numa);
+    }
+    free(pool);
+}
+
+static bool pool_twice(const struct core *c, const struct pool *pool, uint32_t count,
+                       const char *name, const char *type)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(text_of(c, pool[i].name), name) == 0 &&
+            strcmp(text_of(c, pool[i].type), type) == 0)
+            return true;
+    return false;
+}
+
+static int pool_room(const struct core *c, const struct pool *pool, uint32_t count,
+                     const char *name, const char *type, uint64_t n, struct err *err)
+{
+    if (count == GRES_POOLS_MAX)
+        return err_set(err, SL_EINVAL_GRES, "gres %s: more than %d kinds on one node", name,
+                       GRES_POOLS_MAX);
+    if (n > GRES_PER_NODE_MAX)
+        return err_set(err, SL_EINVAL_GRES, "gres %s: count %llu, at most %u on one node", name,
+                       (unsigned long long)n, GRES_PER_NODE_MAX);
+    if (pool_twice(c, pool, count, name, type))
+        return err_set(err, SL_EINVAL_GRES, "gres %s%s%s is listed twice", name,
+                       type[0] ? ":" : "", type);
+    return 0;
+}
+
+int pools_parse(struct core *c, const char *text, struct pool **out, uint32_t *count,
+                struct err *err)
+{
+    struct arena a;
+    Sl__GresReq **list = NULL;
+    size_t n = 0;
+    *out = NULL;
+    *count = 0;
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    arena_init(&a);
+    int rc = gres_parse(text, SL__GRES_PER__GRES_PER_NODE, &a, &list, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = pool_room(c, *out, *count, list[i]->name, list[i]->type, list[i]->count, err);
+        if (rc == 0)
+            pool_add(c, out, count, list[i]->name, list[i]->type, (uint32_t)list[i]->count);
+    }
+    arena_fini(&a);
+    if (rc != 0) {
+        pools_free(c, *out, *count);
+        *out = NULL;
+        *count = 0;
+    }
+    return rc;
+}
+
+/* The NUMA node that holds most of the listed cpus, -1 when none does. */
+static int16_t cpus_numa(const struct shape *s, const char *cpus)
+{
+    uint16_t hits[CPUS_PER_NODE_MAX] = {0};
+    uint64_t set[PU_MAX / 64] = {0};
+    struct ranges r = {.p = cpus};
+    uint32_t pu;
+    int best = -1;
+    while (ranges_next(&r, &pu))
+        bs_set(set, pu);
+    for (uint32_t i = 0; i < s->cores; i++) {
+        pu = s->core_pu[i * s->threads];
+        if (pu != NONE && bs_test(set, pu))
+            hits[s->core_numa[i]]++;
+    }
+    for (uint32_t i = 0; i < s->numas; i++)
+        if (hits[i] > 0 && (best < 0 || hits[i] > hits[best]))
+            best = (int)i;
+    return (int16_t)best;
+}
+
+int pools_read(struct core *c, const struct shape *s, Sl__NodeGres *const *gres,
+               size_t n, struct pool **out, uint32_t *count, struct err *err)
+{
+    int rc = 0;
+    *out = NULL;
+    *count = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const Sl__NodeGres *g = gres[i];
+        rc = pool_room(c, *out, *count, g->name, g->type, g->count, err);
+        if (rc != 0)
+            break;
+        struct pool *p = pool_add(c, out, count, g->name, g->type, g->count);
+        for (uint32_t k = 0; k < p->count; k++) {
+            bool same = k > 0 && k < g->n_cpus && strcmp(g->cpus[k], g->cpus[k - 1]) == 0;
+            p->numa[k] = same           ? p->numa[k - 1]
+                         : k < g->n_cpus ? cpus_numa(s, g->cpus[k])
+                                         : (int16_t)-1;
+        }
+    }
+    if (rc == 0)
+        return 0;
+    pools_free(c, *out, *count);
+    *out = NULL;
+    *count = 0;
+    return rc;
+}
