@@ -225,7 +225,7 @@ Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct are
 struct node_view {
     uint32_t index; const char *name, *addr, *hostname; uint32_t port;
     enum node_state state; uint32_t flags; const char *reason; uint32_t reason_uid; usec_t reason_time;
-    uint32_t sockets, cores, threads, cpus, cpus_alloc, weight;
+    uint32_t sockets, cores /* a socket */, threads, cpus, cpus_alloc, weight;
     uint64_t mem_mib, mem_alloc_mib, mem_free_mib, tmp_mib;
     const char *gres, *gres_used, *features, *partitions, *version, *arch, *os;
     double load1; usec_t boot_time, daemon_start, last_seen, last_busy; uint32_t jobs_count;

@@ -24,20 +24,10 @@ static uint32_t div_up(uint32_t a, uint32_t b)
     return b ? (a + b - 1) / b : 0;
 }
 
-/* Pools of the node that count for a gres item; their total in `of`. */
+/* Does the pool count for a gres item? */
 static bool pool_matches(const struct pool *p, const struct req_gres *g)
 {
     return p->name == g->name && (g->type == 0 || p->type == g->type);
-}
-
-static uint32_t gres_free(const struct node *n, const struct room *r,
-                          const struct req_gres *g)
-{
-    uint32_t sum = 0;
-    for (uint32_t p = 0; p < n->pools_count; p++)
-        if (pool_matches(&n->pool[p], g))
-            sum += r->gres[p];
-    return sum;
 }
 
 /* CPUs of one core that tasks may use. */

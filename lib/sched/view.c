@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <hwloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,7 +331,7 @@ bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
     v->reason_uid = n->reason_uid;
     v->reason_time = n->reason_time;
     v->sockets = n->shape != NONE ? c->shape[n->shape].sockets : 1;
-    v->cores = n->cores;
+    v->cores = n->cores / v->sockets; /* a socket's */
     v->threads = n->shape != NONE ? n->threads : 1;
     v->cpus = n->shape != NONE ? n->cores * n->threads : n->cpus_conf;
     v->cpus_alloc = n->exclusive ? v->cpus : (n->cores - n->cores_free) * n->threads;
