@@ -291,7 +291,7 @@ static void apply_tick(struct core *c, usec_t now, struct batch *out)
         if (t.kind == TIMER_NODE) {
             struct node *n = &c->node[t.id];
             if (!n->connected && n->lost_at && now >= n->lost_at + c->policy.node_timeout)
-                nodes_down(c, t.id, DOWN_SILENT, "Not responding", now, out);
+                nodes_set_down(c, t.id, DOWN_SILENT, "Not responding", now, out);
             continue;
         }
         struct job *j = job_find(c, t.id);
@@ -340,11 +340,11 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
     case CMD_JOB_UPDATE:
         return update_job(c, cmd, now, out, err);
     case CMD_NODE_REGISTER:
-        return nodes_register(c, cmd->reg, now, out, err);
+        return nodes_enrol(c, cmd->reg, now, out, err);
     case CMD_NODE_LOST:
         at = core_node_find(c, cmd->node.name);
         if (at >= 0)
-            nodes_lost(c, (uint32_t)at, now, out);
+            nodes_set_lost(c, (uint32_t)at, now, out);
         return 0;
     case CMD_NODE_PING:
         at = core_node_find(c, cmd->node.name);
@@ -355,7 +355,7 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
         }
         return 0;
     case CMD_NODE_UPDATE:
-        return nodes_update(c, cmd->update.object, cmd->update.key, cmd->update.value,
+        return nodes_change(c, cmd->update.object, cmd->update.key, cmd->update.value,
                             &cmd->actor, now, out, err);
     case CMD_PARTITION_UPDATE:
         return apply_partition(c, cmd, out, err);

@@ -295,10 +295,10 @@ uint32_t nodes_weight(const struct node *n);
 void nodes_reason(struct node *n, const char *reason, uint32_t uid, usec_t now);
 void nodes_room(const struct node *n, struct room *r, bool empty);
 void nodes_changed(struct core *c, uint32_t i, struct batch *out); /* state or capacity */
-int nodes_register(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
-void nodes_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
-void nodes_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);
-int nodes_update(struct core *c, const char *name, const char *key, const char *value,
+int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
+void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
+void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);
+int nodes_change(struct core *c, const char *name, const char *key, const char *value,
                  const struct actor *who, usec_t now, struct batch *out, struct err *err);
 
 /* place.c: where would it run? 1 placed, 0 not now (*reason), -1 never. `room` [nodes] is

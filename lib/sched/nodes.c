@@ -252,7 +252,7 @@ static void reg_expected(struct core *c, uint32_t i, const Sl__NodeRegister *reg
     }
 }
 
-int nodes_register(struct core *c, const Sl__NodeRegister *reg, usec_t now,
+int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now,
                    struct batch *out, struct err *err)
 {
     long at = core_node_find(c, reg->name);
@@ -294,7 +294,7 @@ int nodes_register(struct core *c, const Sl__NodeRegister *reg, usec_t now,
     return 0;
 }
 
-void nodes_lost(struct core *c, uint32_t i, usec_t now, struct batch *out)
+void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out)
 {
     struct node *n = &c->node[i];
     if (!n->connected)
@@ -328,7 +328,7 @@ static void node_jobs_fail(struct core *c, uint32_t i, usec_t now, struct batch 
     }
 }
 
-void nodes_down(struct core *c, uint32_t i, enum down_cause why, const char *reason,
+void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char *reason,
                 usec_t now, struct batch *out)
 {
     struct node *n = &c->node[i];
@@ -357,7 +357,7 @@ static int node_state_set(struct core *c, uint32_t i, const char *value,
         if (!n->reason)
             return err_set(err, SL_EINVAL_FIELD, "You must specify a reason when DOWNING a node: give Reason=");
         char *reason = xstrdup(n->reason);
-        nodes_down(c, i, DOWN_ADMIN, reason, now, out);
+        nodes_set_down(c, i, DOWN_ADMIN, reason, now, out);
         n->reason_uid = who->uid;
         free(reason);
     } else if (strcasecmp(value, "RESUME") == 0 || strcasecmp(value, "IDLE") == 0 ||
@@ -374,7 +374,7 @@ static int node_state_set(struct core *c, uint32_t i, const char *value,
     return 0;
 }
 
-int nodes_update(struct core *c, const char *name, const char *key, const char *value,
+int nodes_change(struct core *c, const char *name, const char *key, const char *value,
                  const struct actor *who, usec_t now, struct batch *out, struct err *err)
 {
     long at = core_node_find(c, name);
