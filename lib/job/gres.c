@@ -69,8 +69,9 @@ static int item_parse(const char *text, const char *p, size_t n, Sl__GresReq *re
         parts--;
     else if (ok && parts == 3)
         ok = false; /* name:type:not-a-count */
-    if (ok && parts >= 2)
-        ok = parts == 2 && name_ok(part[1], len[1]);
+    if (ok && parts >= 2) /* a number alone is a count in the wrong place, not a type */
+        ok = parts == 2 && name_ok(part[1], len[1]) &&
+             strspn(part[1], "0123456789") < len[1];
     if (!ok || req->count > UINT32_MAX)
         return err_set(err, SL_EINVAL_GRES,
                        "Invalid generic resource (gres) specification: \"%.*s\" in \"%s\"", (int)n,
