@@ -10,7 +10,7 @@
 
 static bool name_ok(const char *p, size_t n)
 {
-    if (n == 0 || n > NAME_LEN_MAX)
+    if (n == 0 || n > NAME_LEN_MAX || strchr("_-.", *p) != NULL)
         return false;
     for (size_t i = 0; i < n; i++)
         if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') ||
@@ -41,6 +41,13 @@ static bool count_parse(const char *p, size_t n, uint64_t *count)
     return end == p + n;
 }
 
+/* "7", "7k": in the place of a type it is a misplaced or too large count. */
+static bool looks_like_count(const char *p, size_t n)
+{
+    size_t digits = strspn(p, "0123456789");
+    return digits >= n || (digits + 1 == n && digits > 0 && strchr("kKmMgGtTpP", p[digits]));
+}
+
 /* One "[gres[:/]]name[:type][:count]" of n bytes. */
 static int item_parse(const char *text, const char *p, size_t n, Sl__GresReq *req,
                       struct arena *a, struct err *err)
@@ -69,9 +76,8 @@ static int item_parse(const char *text, const char *p, size_t n, Sl__GresReq *re
         parts--;
     else if (ok && parts == 3)
         ok = false; /* name:type:not-a-count */
-    if (ok && parts >= 2) /* a number alone is a count in the wrong place, not a type */
-        ok = parts == 2 && name_ok(part[1], len[1]) &&
-             strspn(part[1], "0123456789") < len[1];
+    if (ok && parts >= 2)
+        ok = parts == 2 && name_ok(part[1], len[1]) && !looks_like_count(part[1], len[1]);
     if (!ok || req->count > UINT32_MAX)
         return err_set(err, SL_EINVAL_GRES,
                        "Invalid generic resource (gres) specification: \"%.*s\" in \"%s\"", (int)n,
