@@ -25,6 +25,13 @@ static void on_sup_message(struct wire_link *l, struct wire_msg *m, void *arg)
     struct test_supervisor *sup = arg;
     struct test_daemon *d = sup->daemon;
     Sl__ReportAck ack = SL__REPORT_ACK__INIT;
+    if (m->type == WIRE_STEP_LAUNCH && d->launched)
+        d->launched(d, l, m->tag, (Sl__StepLaunch *)m->body);
+    if (m->type == WIRE_STEP_DONE) { /* as slurmlike-d: to the job's manager */
+        for (size_t i = 0; i < d->sup_count; i++)
+            if (d->sup[i].manager && d->sup[i].link && d->sup[i].job_id == sup->job_id)
+                wire_link_send(d->sup[i].link, WIRE_STEP_DONE, sup->step_id, m->body, NULL);
+    }
     if (m->type != WIRE_STEP_REPORT)
         return;
     Sl__JobReports *list = (Sl__JobReports *)m->body;
@@ -48,6 +55,76 @@ static void on_sup_down(struct wire_link *l, const char *why, void *arg)
 
 static const struct wire_link_ops sup_ops = {.message = on_sup_message, .down = on_sup_down};
 
+/* ---- routes over TCP ------------------------------------------------------------------ */
+
+static bool route_deliver(struct test_daemon *d, const struct test_route *r)
+{
+    for (size_t i = 0; i < d->sup_count; i++) {
+        struct test_supervisor *sup = &d->sup[i];
+        Sl__StepRoute m = SL__STEP_ROUTE__INIT;
+        if (!sup->link || sup->job_id != r->job_id ||
+            (r->to_manager ? !sup->manager : sup->step_id != r->step_id))
+            continue;
+        m.route = (char *)"";
+        m.peer_uid = r->peer.uid;
+        m.peer_gid = r->peer.gid;
+        m.psk.data = (uint8_t *)(uintptr_t)r->psk;
+        m.psk.len = sizeof(r->psk);
+        m.peer = (char *)(uintptr_t)r->peer.addr;
+        wire_link_send_fd(sup->link, WIRE_STEP_ROUTE, 0, &m.base, r->fd, NULL);
+        return true;
+    }
+    return false;
+}
+
+static void routes_sweep(struct test_daemon *d)
+{
+    for (size_t i = 0; i < d->routes_count;) {
+        if (route_deliver(d, &d->routes[i]))
+            d->routes[i] = d->routes[--d->routes_count];
+        else
+            i++;
+    }
+}
+
+static void on_routed(int fd, const char *route, const struct wire_peer *peer,
+                      const unsigned char psk[32], void *arg)
+{
+    struct test_daemon *d = arg;
+    struct test_route r = {.fd = fd, .peer = *peer};
+    memcpy(r.psk, psk, 32);
+    r.to_manager = sscanf(route, "job:%u", &r.job_id) == 1;
+    assert_true(r.to_manager || sscanf(route, "step:%u.%u", &r.job_id, &r.step_id) == 2);
+    assert_true(d->routes_count < 16);
+    d->routes[d->routes_count++] = r;
+    routes_sweep(d);
+}
+
+static void on_tcp_message(struct wire_link *l, struct wire_msg *m, void *arg)
+{
+    struct test_daemon *d = arg;
+    assert_int_equal(m->type, WIRE_STEP_LAUNCH);
+    assert_non_null(d->launched);
+    d->launched(d, l, m->tag, (Sl__StepLaunch *)m->body);
+}
+
+static const struct wire_link_ops tcp_ops = {.message = on_tcp_message};
+
+static void on_tcp(struct wire_link *l, void *arg)
+{
+    wire_link_set_ops(l, &tcp_ops, arg);
+}
+
+void daemon_listen_tcp(struct test_daemon *d, const char *munge_socket)
+{
+    static const struct wire_listener_ops ops = {.accepted = on_tcp, .routed = on_routed};
+    struct err err;
+    d->tcp = wire_listen(d->base, "127.0.0.1:0", 0, munge_socket, &ops, d, &err);
+    if (!d->tcp)
+        fail_msg("%s", err.text);
+    d->port = wire_listener_port(d->tcp);
+}
+
 static void on_fresh(struct wire_link *l, struct wire_msg *m, void *arg)
 {
     struct test_daemon *d = arg;
@@ -59,6 +136,7 @@ static void on_fresh(struct wire_link *l, struct wire_msg *m, void *arg)
                                     .step_id = h->step_id, .pid = h->pid,
                                     .manager = h->manager};
     wire_link_set_ops(l, &sup_ops, sup);
+    routes_sweep(d);
 }
 
 static const struct wire_link_ops fresh_ops = {.message = on_fresh};
@@ -140,13 +218,15 @@ void daemon_start(struct test_daemon *d, const char *const *extra)
 {
     int sv[2];
     struct err err;
-    *d = (struct test_daemon){0};
+    struct event_base *shared = d->base;
+    *d = (struct test_daemon){.base = shared, .base_shared = shared != NULL};
     snprintf(d->dir, sizeof(d->dir), "/tmp/stepd-test.XXXXXX");
     assert_non_null(mkdtemp(d->dir));
     assert_int_equal(chmod(d->dir, 0777), 0);
     snprintf(d->spool, sizeof(d->spool), "%s/spool", d->dir);
     assert_int_equal(mkdir(d->spool, 0755), 0);
-    d->base = event_base_new();
+    if (!d->base)
+        d->base = event_base_new();
     daemon_listen(d);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
     d->zygote = fork();
@@ -182,9 +262,15 @@ void daemon_stop(struct test_daemon *d)
     assert_int_equal(waitpid(d->zygote, &status, 0), d->zygote);
     assert_int_equal(status, 0);
     daemon_unlisten(d);
+    if (d->tcp)
+        wire_listener_close(d->tcp);
+    for (size_t i = 0; i < d->routes_count; i++)
+        close(d->routes[i].fd);
     for (size_t i = 0; i < d->reports_count; i++)
         sl__job_report__free_unpacked(d->reports[i], NULL);
-    event_base_free(d->base);
+    if (!d->base_shared)
+        event_base_free(d->base);
+    d->base = NULL;
     snprintf(command, sizeof(command), "rm -rf %s", d->dir);
     assert_int_equal(system(command), 0);
 }

@@ -20,10 +20,18 @@ struct test_supervisor { /* by hello, in order of arrival */
     uint32_t job_id, step_id, pid;
     bool manager, gone;
 };
+struct test_route { /* a TCP peer that waits for its supervisor */
+    int fd;
+    uint32_t job_id, step_id;
+    bool to_manager;
+    struct wire_peer peer;
+    unsigned char psk[32];
+};
 struct test_daemon {
     char dir[64];           /* scratch; spool is dir/spool */
     char spool[80];
-    struct event_base *base;
+    struct event_base *base; /* set before daemon_start: shared with others */
+    bool base_shared;
     struct wire_listener *listener;
     pid_t zygote;
     struct wire_link *zygote_link;
@@ -35,6 +43,13 @@ struct test_daemon {
     int spawn_code;         /* of the last STEP_LAUNCH_REPLY */
     char spawn_text[256];
     unsigned spawn_replies, deaths;
+    struct wire_listener *tcp; /* NULL: none */
+    unsigned port;
+    struct test_route routes[16];
+    size_t routes_count;
+    /* STEP_LAUNCH of a manager, over its own link or TCP; NULL: refused */
+    void (*launched)(struct test_daemon *d, struct wire_link *from, uint32_t tag,
+                     const Sl__StepLaunch *m);
     bool hold_acks;
 };
 
@@ -44,6 +59,8 @@ void daemon_stop(struct test_daemon *d); /* checks that no supervisor is left */
 /* The daemon's socket goes away and comes back, as if it were killed and restarted. */
 void daemon_unlisten(struct test_daemon *d);
 void daemon_listen(struct test_daemon *d);
+/* Also takes TCP connections and routes them. */
+void daemon_listen_tcp(struct test_daemon *d, const char *munge_socket);
 void daemon_spawn(struct test_daemon *d, const Sl__StepLaunch *m);
 /* Runs the loop until done(arg) or the deadline; fails the test then. */
 void daemon_until(struct test_daemon *d, bool (*done)(struct test_daemon *d, void *arg),
