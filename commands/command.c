@@ -143,6 +143,8 @@ static int letters(const struct command_option *table, int argc, char **argv, in
             if (*at >= argc)
                 return err_set(err, SL_EINVAL_FIELD, "option requires an argument -- '%c'", *p);
             value = argv[(*at)++];
+        } else if (value == NULL && *at < argc && argv[*at][0] != '-') {
+            value = argv[(*at)++]; /* `squeue -j 12`: as Slurm's commands take it */
         }
         option_store(o, value);
         return 0;

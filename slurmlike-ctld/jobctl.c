@@ -336,16 +336,21 @@ struct update {
     enum command_kind kind;
 };
 
-/* The pairs in order; the first that fails ends the object's update. */
+/* The pairs in order, a node's Reason first because its State may need one; the first
+ * that fails ends the object's update. */
 static int update_pairs(struct ctld *d, const struct update *u, struct command *cmd,
                         struct err *err)
 {
     int rc = 0;
     cmd->kind = u->kind;
     cmd->actor = session_actor(u->s);
-    for (size_t i = 0; rc == 0 && i < u->m->n_set; i++) {
-        cmd->update.key = u->m->set[i]->key;
-        cmd->update.value = u->m->set[i]->value;
+    for (size_t i = 0; rc == 0 && i < 2 * u->m->n_set; i++) {
+        const Sl__KeyValue *pair = u->m->set[i % u->m->n_set];
+        bool first = u->kind == CMD_NODE_UPDATE && strcasecmp(pair->key, "Reason") == 0;
+        if (first != (i < u->m->n_set))
+            continue;
+        cmd->update.key = pair->key;
+        cmd->update.value = pair->value;
         rc = loop_apply(d, cmd, err);
     }
     return rc;

@@ -89,6 +89,9 @@ void job_drop(struct core *c, struct job *j, struct batch *out)
     intern_drop(&c->text, j->qos);
     intern_drop(&c->text, j->parts);
     intern_drop(&c->text, j->partition);
+    intern_drop(&c->text, j->ran_on);
+    intern_drop(&c->text, j->ran_tres);
+    intern_drop(&c->text, j->ran_host);
     intern_drop(&c->text, j->reason_text);
     free(j);
 }
@@ -454,6 +457,7 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     intern_ref(&c->text, t->parts);
     intern_ref(&c->text, t->partition);
     intern_ref(&c->text, t->reason_text);
+    t->ran_on = t->ran_tres = t->ran_host = 0;
     intern_ref(&c->request_keys, t->request);
     intern_ref(&c->blobs, t->tail);
     intern_ref(&c->blobs, t->ident);
@@ -485,6 +489,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->partition = intern_text(&c->text, c->part[part].conf.name);
     if (j->limit != SPAN_INFINITE)
         timer_add(c, now + j->limit + c->policy.over_time_limit, TIMER_LIMIT, j->id);
+    job_ran(c, j);
     struct effect *e = batch_effect(out, EFFECT_LAUNCH);
     e->job_id = j->id;
     e->restart = j->restart;

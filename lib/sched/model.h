@@ -196,6 +196,9 @@ struct job {
     uint32_t tail, ident;    /* core.blobs: the rest of the packed JobSpec */
     uint32_t user, name, account, qos, parts, reason_text; /* interned; parts: comma list */
     uint32_t partition;      /* interned name of the run's */
+    uint32_t ran_on, ran_tres, ran_host; /* interned: the last run's nodes, TRES, first node */
+    uint32_t ran_nodes, ran_cpus;
+    uint64_t ran_mem;
     uint32_t uid, gid;
     int32_t nice;
     uint32_t priority;
@@ -312,6 +315,7 @@ void alloc_make(struct core *c, struct job *j, const struct placement *p);
 void alloc_take(struct core *c, struct job *j); /* counts a loaded allocation in */
 void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k);
 void alloc_free(struct job *j);
+void job_ran(struct core *c, struct job *j); /* view.c: notes what the run holds */
 bool job_exclusive(const struct core *c, const struct job *j);
 
 /* job.c */

@@ -92,7 +92,8 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(state) X(flags) X(reason) X(type) X(hold) X(requeue) X(client_lost)       \
     X(limit_given) X(exit_status) X(derived_exit) X(launch_failures)            \
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
-    X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then)
+    X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
+    X(ran_nodes) X(ran_cpus) X(ran_mem)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -118,6 +119,9 @@ bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
     r.account = (char *)text_of(c, j->account);
     r.qos = (char *)text_of(c, j->qos);
     r.partition = (char *)text_of(c, j->partition);
+    r.ran_on = (char *)text_of(c, j->ran_on);
+    r.ran_tres = (char *)text_of(c, j->ran_tres);
+    r.ran_host = (char *)text_of(c, j->ran_host);
     parts[0] = (char *)text_of(c, j->parts);
     r.partitions = parts;
     r.n_partitions = 1;
@@ -348,6 +352,9 @@ static int job_fill_record(struct core *c, struct job *j, const Sl__JobRecord *r
     j->qos = intern_text(&c->text, r->qos);
     j->parts = intern_text(&c->text, r->n_partitions ? r->partitions[0] : "");
     j->partition = intern_text(&c->text, r->partition);
+    j->ran_on = intern_text(&c->text, r->ran_on);
+    j->ran_tres = intern_text(&c->text, r->ran_tres);
+    j->ran_host = intern_text(&c->text, r->ran_host);
     load_lists(j, r);
     return load_alloc(c, j, r, err);
 }

@@ -105,6 +105,21 @@ static const char *tres_text(const struct core *c, const struct job *j, uint32_t
     return text;
 }
 
+void job_ran(struct core *c, struct job *j)
+{
+    struct arena *a = &c->scratch;
+    arena_reset(a);
+    intern_drop(&c->text, j->ran_on);
+    intern_drop(&c->text, j->ran_tres);
+    intern_drop(&c->text, j->ran_host);
+    j->ran_nodes = j->alloc->count;
+    j->ran_cpus = j->alloc->cpus;
+    j->ran_mem = j->alloc->mem;
+    j->ran_on = intern_text(&c->text, alloc_nodelist(c, j->alloc));
+    j->ran_host = intern_text(&c->text, c->node[j->alloc->node[0].node].name);
+    j->ran_tres = intern_text(&c->text, tres_text(c, j, j->ran_cpus, j->ran_mem, j->ran_nodes, a));
+}
+
 static const char *explain(const struct core *c, const struct job *j, struct arena *a)
 {
     char when[TIME_TEXT_MAX];
@@ -125,10 +140,10 @@ static void view_wide(const struct core *c, struct job *j, struct job_view *v)
     v->spec = spec_unpack(c, j, a);
     ((Sl__JobSpec *)v->spec)->dependency = depend_text(c, j, a);
     v->tres_req = tres_text(c, j, size.cpus, size.mem_mib, size.nodes, a);
-    if (j->alloc && j->alloc->count) {
-        v->nodelist = alloc_nodelist(c, j->alloc);
-        v->batch_host = c->node[j->alloc->node[0].node].name;
-        v->tres_alloc = tres_text(c, j, j->alloc->cpus, j->alloc->mem, j->alloc->count, a);
+    if (j->state != JOB_PENDING) {
+        v->nodelist = text_of(c, j->ran_on);
+        v->batch_host = text_of(c, j->ran_host);
+        v->tres_alloc = text_of(c, j->ran_tres);
     }
     if (j->rest_count) {
         char *ids = array_format(a, j->rest, j->rest_count);
@@ -144,7 +159,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
     if (!j)
         return false;
     request_size(&c->request[j->request], &size);
-    memset(v, 0, sizeof *v);
+    bool ran = j->state != JOB_PENDING && j->ran_nodes;
     *v = (struct job_view){
         .job_id = j->id, .restart = j->restart, .array_job_id = j->array_id,
         .array_task_id = j->is_task ? j->array_task : 0, .is_array_task = j->is_task,
@@ -166,9 +181,9 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         .tres_alloc = "", .explain = "", .client_lost = j->client_lost,
         .last_run_state = (enum job_state)j->last_state, .last_run_end = j->last_end,
         .last_run_exit = j->last_exit,
-        .nodes_count = j->alloc && j->alloc->count ? j->alloc->count : size.nodes,
-        .cpus = j->alloc && j->alloc->count ? j->alloc->cpus : size.cpus,
-        .mem_mib = j->alloc && j->alloc->count ? j->alloc->mem : size.mem_mib,
+        .nodes_count = ran ? j->ran_nodes : size.nodes,
+        .cpus = ran ? j->ran_cpus : size.cpus,
+        .mem_mib = ran ? j->ran_mem : size.mem_mib,
         .ntasks = size.ntasks};
     v->time_limit = j->limit;
     if (j->limit == 0) {

@@ -55,7 +55,8 @@ char **environ_task(struct step *s, const struct task *t, const struct bind *b,
     env_list_init(&e, a);
     env_user(&e, m->spec);
     env_job(&e, m->job);
-    env_step(&e, m->job, m->spec, m->layout, s->node_index);
+    if (!s->batch) /* a script's SLURM_NTASKS and so on are its job's */
+        env_step(&e, m->job, m->spec, m->layout, s->node_index);
     env_task(&e, m->layout, s->node_index, t->rank, t->local, 0);
     env_supervisor(&e, s);
     env_bind(&e, b);
