@@ -161,6 +161,8 @@ struct ask { /* --cpu-bind, taken apart */
 static int ask_parse(const char *text, struct ask *ask, struct err *err)
 {
     const char *whole = text;
+    if (!text[0])
+        return 0;
     for (;;) {
         if (strncmp(text, "verbose", 7) == 0 || strncmp(text, "v,", 2) == 0) {
             ask->verbose = true;

@@ -59,7 +59,7 @@ class Stream(threading.Thread):
 
 
 def drill_cluster(**kw):
-    c = Cluster(nodes=4, conf="jobs = { job_keep = 3600; kill_wait = 2; };", **kw)
+    c = Cluster(nodes=4, conf="jobs = { keep = 3600; kill_wait = 2; };", **kw)
     c.path = c.script(SCRIPT, name="mark.sh", shebang="")
     os.mkdir(os.path.join(c.work, "ran"), 0o777)
     os.chmod(os.path.join(c.work, "ran"), 0o1777)
