@@ -75,7 +75,7 @@ bool alloc_ended(const struct alloc *a)
 
 static bool queued_due(const struct alloc *a)
 {
-    return !a->quiet && !a->said_queued && a->submitted != 0 && !alloc_granted(a) &&
+    return !a->quiet && !a->said_queued && !a->said_granted && a->submitted != 0 && !alloc_granted(a) &&
            !alloc_ended(a);
 }
 
@@ -96,11 +96,13 @@ int alloc_poll_timeout(const struct alloc *a)
 /* Keeps the event, says what a user waits for. Takes the body over. */
 static void event_take(struct alloc *a, Sl__JobEvent *ev)
 {
-    bool had = alloc_granted(a);
     last_drop(a);
     a->last = ev;
-    if (!had && alloc_granted(a) && a->said_queued)
+    if (!alloc_granted(a))
+        return;
+    if (a->said_queued && !a->said_granted)
         command_say(a->program, "job %u has been allocated resources", a->job_id);
+    a->said_granted = true;
 }
 
 static void controller_lost(struct alloc *a)

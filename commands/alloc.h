@@ -17,7 +17,7 @@ struct alloc {
     uint32_t job_id;
     Sl__JobEvent *last;  /* newest event, NULL before the first */
     bool quiet;
-    bool said_queued;
+    bool said_queued, said_granted;
     bool lost;           /* the controller is away; tried again at retry_at */
     bool said_lost;
     usec_t submitted, retry_at; /* monotonic */

@@ -21,6 +21,7 @@ enum how {
     HOW_ID,     /* name(number): two cells */
     HOW_FIXED,  /* `none` itself: what we have no notion of */
     HOW_LINE,   /* the whole key only when the cell is not empty */
+    HOW_ARRAY,  /* the same, and only for tasks of an array */
 };
 
 struct item {
@@ -34,9 +35,9 @@ struct item {
 
 static const struct item job_items[] = {
     {"JobId", FIELD_JOB_ID, 0, HOW_TEXT, NULL, true, false},
-    {"ArrayJobId", FIELD_JOB_ARRAY_JOB_ID, 0, HOW_LINE, NULL, false, false},
-    {"ArrayTaskId", FIELD_JOB_ARRAY_TASK_ID, 0, HOW_LINE, NULL, false, false},
-    {"ArrayTaskThrottle", FIELD_JOB_ARRAY_THROTTLE, 0, HOW_LINE, NULL, false, false},
+    {"ArrayJobId", FIELD_JOB_ARRAY_JOB_ID, 0, HOW_ARRAY, NULL, false, false},
+    {"ArrayTaskId", FIELD_JOB_ARRAY_TASK_ID, 0, HOW_ARRAY, NULL, false, false},
+    {"ArrayTaskThrottle", FIELD_JOB_ARRAY_THROTTLE, 0, HOW_ARRAY, NULL, false, false},
     {"JobName", FIELD_JOB_NAME, 0, HOW_TEXT, NULL, false, false},
     {"UserId", FIELD_JOB_USER, FIELD_JOB_UID, HOW_ID, NULL, true, false},
     {"GroupId", FIELD_JOB_GROUP, FIELD_JOB_GID, HOW_ID, NULL, false, false},
@@ -220,7 +221,7 @@ struct show {
 
 static bool is_empty(const struct item *it, const char *cell)
 {
-    return cell[0] == '\0' || (it->how == HOW_LINE && strcmp(cell, "0") == 0);
+    return cell[0] == '\0' || (it->field == FIELD_JOB_ARRAY_THROTTLE && strcmp(cell, "0") == 0);
 }
 
 static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2)
@@ -262,16 +263,27 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
     }
 }
 
+/* Outside an array the array's id is the job's own and the task's is "N/A". */
+static bool in_array(const struct show *w, char *const *cells)
+{
+    for (size_t i = 0; i < w->e->count; i++)
+        if (w->e->items[i].field == FIELD_JOB_ARRAY_TASK_ID)
+            return cells[w->columns[i]][0] != '\0' && cells[w->columns[i]][0] != 'N';
+    return false;
+}
+
 static void block_print(struct show *w, char *const *cells)
 {
     struct buf *b = &w->text;
-    bool pending_line = false;
+    bool pending_line = false, array = in_array(w, cells);
     buf_clear(b);
     for (size_t i = 0; i < w->e->count; i++) {
         const struct item *it = &w->e->items[i];
         const char *cell = it->field != 0 ? cells[w->columns[i]] : "";
         pending_line = pending_line || it->newline;
-        if ((it->detail && !w->s->detail) || (it->how == HOW_LINE && is_empty(it, cell)))
+        bool optional = it->how == HOW_LINE || it->how == HOW_ARRAY;
+        if ((it->detail && !w->s->detail) || (optional && is_empty(it, cell)) ||
+            (it->how == HOW_ARRAY && !array))
             continue;
         if (b->len != 0)
             buf_puts(b, pending_line && !w->s->oneliner ? "\n   " : " ");

@@ -39,6 +39,7 @@ struct srun {
     uint32_t running, ended;
     int code;                /* srun's exit code so far: the worst task's */
     bool oom;
+    bool said_why;           /* a task's event told what went wrong */
     /* output */
     struct line *lines[2];   /* by rank; NULL: pass through */
     int label_width;

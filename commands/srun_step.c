@@ -294,6 +294,7 @@ static void task_event(struct srun *s, const Sl__TaskEvent *e)
         return;
     worst(s, (int)e->status);
     s->oom = s->oom || e->oom;
+    s->said_why = s->said_why || e->text[0] != '\0';
     if (!s->req->quiet)
         exit_say(s, e);
 }
@@ -302,7 +303,7 @@ static void step_done(struct srun *s, const Sl__StepDone *d)
 {
     s->done = true;
     worst(s, (int)d->exit_status);
-    if (d->text[0] != '\0')
+    if (d->text[0] != '\0' && !s->said_why)
         command_error(srun_program, "%s", d->text);
     if (s->oom || d->state == JOB_OOM)
         s->code = OOM_CODE;
