@@ -251,8 +251,13 @@ size_t command_field(struct arena *a, Sl__QueryRequest *q, unsigned field_id)
 
 int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
 {
-    for (size_t i = 0; i < ack->n_errors; i++)
-        command_error(program, "%s %s: %s", verb, ack->errors[i]->what, ack->errors[i]->text);
+    for (size_t i = 0; i < ack->n_errors; i++) {
+        const Sl__JobError *e = ack->errors[i];
+        /* These two speak of the id that stands in front anyway. */
+        bool plain = e->code == SL_EINVAL_JOB_ID || e->code == SL_EALREADY_DONE;
+        command_error(program, "%s %s: %s", verb, e->what,
+                      plain || e->text[0] == '\0' ? err_name(e->code) : e->text);
+    }
     if (ack->n_errors == 0 && ack->code != 0)
         command_error(program, "%s: %s", verb,
                       ack->text[0] != '\0' ? ack->text : err_name(ack->code));

@@ -133,7 +133,10 @@ static void say_submitted(const struct job_request *r, const Sl__SubmitReply *re
     char when[TIME_TEXT_MAX];
 
     if (r->test_only) {
-        command_say(program, "Job %u to start at %s%s%s%s%s", reply->job_id,
+        char id[16] = ""; /* a controller need not draw an id for it */
+        if (reply->job_id != 0)
+            snprintf(id, sizeof(id), "%u ", reply->job_id);
+        command_say(program, "Job %sto start at %s%s%s%s%s", id,
                     time_format_or(reply->start_estimate, "an unknown time", when),
                     reply->nodes_estimate[0] != '\0' ? " on nodes " : "", reply->nodes_estimate,
                     reply->message[0] != '\0' ? ": " : "", reply->message);

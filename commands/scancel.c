@@ -153,18 +153,25 @@ static int request_fill(Sl__CancelRequest *q, struct err *err)
     return 0;
 }
 
-/* scancel(1) --quiet: an ended or unknown job is no error. */
-static void ack_quiet(Sl__Ack *ack)
+/* A job that has ended already is what the user wanted: told with --verbose only.
+ * scancel(1) --quiet says nothing of unknown jobs either. */
+static bool forgiven(const Sl__JobError *e)
+{
+    return (e->code == SL_EALREADY_DONE && !opt.verbose && opt.signal == NULL) ||
+           (opt.quiet && (e->code == SL_EALREADY_DONE || e->code == SL_EINVAL_JOB_ID));
+}
+
+static void ack_forgive(Sl__Ack *ack)
 {
     size_t kept = 0;
     for (size_t i = 0; i < ack->n_errors; i++)
-        if (ack->errors[i]->code != SL_EALREADY_DONE && ack->errors[i]->code != SL_EINVAL_JOB_ID)
+        if (!forgiven(ack->errors[i]))
             ack->errors[kept++] = ack->errors[i];
         else
             sl__job_error__free_unpacked(ack->errors[i], NULL);
-    ack->n_errors = kept;
-    if (kept == 0)
+    if (kept == 0 && ack->n_errors != 0)
         ack->code = 0;
+    ack->n_errors = kept;
 }
 
 static int send(Sl__CancelRequest *q, struct err *err)
@@ -178,10 +185,8 @@ static int send(Sl__CancelRequest *q, struct err *err)
     if (rc != 0)
         rc = command_fail(program, err);
     else {
-        if (opt.quiet)
-            ack_quiet((Sl__Ack *)m.body);
-        rc = command_ack(program, opt.signal != NULL ? "Signal job" : "Kill job",
-                         (const Sl__Ack *)m.body);
+        ack_forgive((Sl__Ack *)m.body);
+        rc = command_ack(program, "Kill job error on job id", (const Sl__Ack *)m.body);
         wire_msg_clear(&m);
     }
     client_fini(&c);

@@ -21,6 +21,8 @@ enum how {
     HOW_ID,     /* name(number): two cells */
     HOW_FIXED,  /* `none` itself: what we have no notion of */
     HOW_LINE,   /* the whole key only when the cell is not empty */
+    HOW_LIST,   /* the cell; "all" in capitals */
+    HOW_REASON, /* as HOW_LINE, with " [user@time]" of the two cells behind field2 */
     HOW_ARRAY,  /* the same, and only for tasks of an array */
 };
 
@@ -134,14 +136,13 @@ static const struct item node_items[] = {
     {"BootTime", FIELD_NODE_BOOT, 0, HOW_TIME, "None", true, false},
     {"SlurmdStartTime", FIELD_NODE_DAEMON_START, 0, HOW_TIME, "None", false, false},
     {"LastBusyTime", FIELD_NODE_LAST_BUSY, 0, HOW_TIME, "Unknown", true, false},
-    {"Reason", FIELD_NODE_REASON, 0, HOW_LINE, NULL, true, false},
-    {"ReasonUser", FIELD_NODE_REASON_USER, 0, HOW_LINE, NULL, false, true},
+    {"Reason", FIELD_NODE_REASON, FIELD_NODE_REASON_USER, HOW_REASON, NULL, true, false},
 };
 
 static const struct item partition_items[] = {
     {"PartitionName", FIELD_PART_NAME, 0, HOW_TEXT, NULL, true, false},
-    {"AllowGroups", FIELD_PART_ALLOW_GROUPS, 0, HOW_TEXT, NULL, true, false},
-    {"AllowAccounts", FIELD_PART_ALLOW_ACCOUNTS, 0, HOW_TEXT, NULL, false, false},
+    {"AllowGroups", FIELD_PART_ALLOW_GROUPS, 0, HOW_LIST, NULL, true, false},
+    {"AllowAccounts", FIELD_PART_ALLOW_ACCOUNTS, 0, HOW_LIST, NULL, false, false},
     {"AllowQos", 0, 0, HOW_FIXED, "ALL", false, false},
     {"AllocNodes", 0, 0, HOW_FIXED, "ALL", true, false},
     {"Default", FIELD_PART_DEFAULT, 0, HOW_YESNO, NULL, false, false},
@@ -210,6 +211,7 @@ struct show {
     const struct entity *e;
     Sl__QueryRequest *q;
     size_t columns[128], columns2[128]; /* by item */
+    size_t reason_time;
     size_t rows;
     const char *only; /* name that must match (nodes, partitions) */
     size_t name_column;
@@ -224,7 +226,8 @@ static bool is_empty(const struct item *it, const char *cell)
     return cell[0] == '\0' || (it->field == FIELD_JOB_ARRAY_THROTTLE && strcmp(cell, "0") == 0);
 }
 
-static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2)
+static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2,
+                      const char *cell3)
 {
     char text[TIME_TEXT_MAX];
     char *end;
@@ -255,6 +258,14 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
     case HOW_ID:
         buf_printf(b, "%s(%s)", cell, cell2);
         break;
+    case HOW_LIST:
+        buf_puts(b, strcmp(cell, "all") == 0 ? "ALL" : cell);
+        break;
+    case HOW_REASON:
+        buf_puts(b, cell);
+        if (cell2[0] != '\0')
+            buf_printf(b, " [%s@%s]", cell2, time_format_or(strtoll(cell3, NULL, 10) * USEC_PER_SEC, "Unknown", text));
+        break;
     case HOW_FIXED:
         buf_puts(b, it->none);
         break;
@@ -281,7 +292,7 @@ static void block_print(struct show *w, char *const *cells)
         const struct item *it = &w->e->items[i];
         const char *cell = it->field != 0 ? cells[w->columns[i]] : "";
         pending_line = pending_line || it->newline;
-        bool optional = it->how == HOW_LINE || it->how == HOW_ARRAY;
+        bool optional = it->how == HOW_LINE || it->how == HOW_ARRAY || it->how == HOW_REASON;
         if ((it->detail && !w->s->detail) || (optional && is_empty(it, cell)) ||
             (it->how == HOW_ARRAY && !array))
             continue;
@@ -290,7 +301,8 @@ static void block_print(struct show *w, char *const *cells)
         pending_line = false;
         if (it->key[0] != '\0')
             buf_printf(b, "%s=", it->key);
-        value_put(b, it, cell, it->field2 != 0 ? cells[w->columns2[i]] : "");
+        value_put(b, it, cell, it->field2 != 0 ? cells[w->columns2[i]] : "",
+                  it->how == HOW_REASON ? cells[w->reason_time] : "");
     }
     buf_puts(b, w->s->oneliner ? "\n" : "\n\n");
     fwrite(b->data, 1, b->len, stdout);
@@ -319,6 +331,8 @@ static void columns_ask(struct show *w, struct arena *a)
         if (w->e->items[i].field2 != 0)
             w->columns2[i] = command_field(a, w->q, w->e->items[i].field2);
     }
+    if (w->e->fields == FIELD_OF_NODE)
+        w->reason_time = command_field(a, w->q, FIELD_NODE_REASON_TIME);
     w->name_column = w->columns[0];
     w->json_fields = arena_alloc(a, n * sizeof(*w->json_fields));
     for (size_t i = 0; w->s->json && i < n; i++)

@@ -183,6 +183,13 @@ static void rows_print(const struct rows *r, const struct field_format *f, const
     free(cells);
 }
 
+/* "-j 12" alone asks for that very job: it is an error when there is none. */
+static bool one_job(void)
+{
+    return opt.jobs != NULL && !opt.steps_set && opt.states == NULL && opt.user == NULL &&
+           !opt.me && opt.jobs[0] != '\0' && strpbrk(opt.jobs, ",[") == NULL;
+}
+
 static int show_table(struct client *c, struct err *err)
 {
     struct arena a;
@@ -210,6 +217,9 @@ static int show_table(struct client *c, struct err *err)
     while (rc == 0) {
         rows_clear(&r);
         rc = rows_query(&r, c, q, err);
+        if (rc == 0 && r.count == 0 && one_job())
+            rc = err_set(err, SL_EINVAL_JOB_ID, "slurm_load_jobs error: %s",
+                         err_name(SL_EINVAL_JOB_ID));
         if (rc != 0)
             break;
         if (opt.array && !opt.steps_set)

@@ -70,8 +70,6 @@ static int prepare(struct srun *s, struct err *err)
         return rc;
     if (r->step.pty)
         pty_size(&r->step.pty_rows, &r->step.pty_cols);
-    if (r->step.cpu_bind[0] == '\0') /* srun(1): bind quietly, by the configured kind */
-        r->step.cpu_bind = (char *)"quiet";
     r->step.srun_host = r->spec.submit_host;
     r->step.srun_pid = (uint32_t)getpid();
     /* srun(1) --error: with only --output given, both go there. */
