@@ -205,7 +205,8 @@ static int plan_make(struct step *s, struct task *t, struct arena *a, struct exe
     }
     p->argv = arena_alloc(a, (spec->n_argv + first + 1) * sizeof(*p->argv));
     p->argv[0] = (char *)p->path;
-    memcpy(p->argv + first, spec->argv, spec->n_argv * sizeof(*p->argv));
+    for (size_t i = 0; i < spec->n_argv; i++)
+        p->argv[first + i] = spec->argv[i];
     return 0;
 }
 
