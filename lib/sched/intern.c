@@ -72,7 +72,7 @@ static uint32_t find_hashed(const struct intern *p, const void *data, size_t n,
     uint32_t i = p->bucket[h & (p->buckets - 1)];
     for (; i != END; i = p->entry[i].next) {
         const struct intern_entry *e = &p->entry[i];
-        if (e->hash == h && e->len == n && memcmp(e->data, data, n) == 0)
+        if (e->hash == h && e->len == n && (n == 0 || memcmp(e->data, data, n) == 0))
             break;
     }
     return i;

@@ -2,6 +2,7 @@
  *
  * Interactive steps on one node, as srun and sattach see them.
  */
+#include "config.h" /* WITH_SANITIZERS */
 #include "stepd_client.h"
 
 #include <stdarg.h>
