@@ -337,7 +337,8 @@ static void job_put(struct ctld *d, uint32_t job_id, struct buf *record)
     struct digests *g;
 
     buf_clear(record);
-    if (!core_job_view(d->core, job_id, true, &v) || !core_job_save(d->core, job_id, record)) {
+    /* the view last: its texts live until the core is asked for something else */
+    if (!core_job_save(d->core, job_id, record) || !core_job_view(d->core, job_id, true, &v)) {
         store_txn_retire_job(p->txn, job_id);
         return;
     }
