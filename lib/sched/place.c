@@ -168,10 +168,13 @@ static int by_preference(const void *a, const void *b)
     return x->node < y->node ? -1 : 1;
 }
 
-static int by_index(const void *a, const void *b)
+/* Ranks follow names (n2 before n10): nodes that registered by themselves are numbered
+ * in the order in which they happened to come up. */
+static int by_name(const void *a, const void *b, void *core)
 {
-    uint32_t x = ((const struct demand *)a)->node, y = ((const struct demand *)b)->node;
-    return x < y ? -1 : x > y;
+    const struct core *c = core;
+    const struct demand *x = a, *y = b;
+    return strverscmp(c->node[x->node].name, c->node[y->node].name);
 }
 
 /* Candidates with what each could take; *total tasks, *need: nodes that must be used. */
@@ -315,7 +318,7 @@ static int place_on(struct core *c, const struct job *j, uint32_t part,
     free(share);
     if (!good)
         return 0;
-    qsort(out->node, out->count, sizeof *out->node, by_index);
+    qsort_r(out->node, out->count, sizeof *out->node, by_name, c);
     return job_gres(c, q, room, out) ? 1 : 0;
 }
 
