@@ -201,9 +201,9 @@ void script_cancel(struct script_run *r);
 
 /* ---- procs.c: processes of a job --------------------------------------------------------------------- */
 
-/* SIGKILLs every process of the step: those whose environment carries the job's secret and
- * this step id. Returns how many were found (0: none left). */
-unsigned procs_kill(const ProtobufCBinaryData *secret, uint32_t step_id);
+/* SIGKILLs every process of the step on this node: those whose environment carries the
+ * job's secret, this step id and this (perhaps virtual) node's name. Returns how many were found (0: none left). */
+unsigned procs_kill(const ProtobufCBinaryData *secret, uint32_t step_id, const char *node);
 uint64_t proc_start_time(pid_t pid); /* 0: no such process */
 
 #endif

@@ -67,9 +67,9 @@ uint64_t proc_start_time(pid_t pid)
     return state && state != 'Z' && state != 'X' ? start : 0;
 }
 
-unsigned procs_kill(const ProtobufCBinaryData *secret, uint32_t step_id)
+unsigned procs_kill(const ProtobufCBinaryData *secret, uint32_t step_id, const char *node)
 {
-    char needle[128] = "SLURMLIKE_STEP_SECRET=";
+    char needle[128 + NAME_LEN_MAX] = "SLURMLIKE_STEP_SECRET=";
     unsigned found = 0;
     struct buf b;
     DIR *dir = opendir("/proc");
@@ -82,7 +82,7 @@ unsigned procs_kill(const ProtobufCBinaryData *secret, uint32_t step_id)
     for (size_t i = 0, n = strlen(needle); i < secret->len; i++, n += 2)
         snprintf(needle + n, sizeof(needle) - n, "%02x", secret->data[i]);
     size_t hex = strlen(needle);
-    snprintf(needle + hex, sizeof(needle) - hex, ":%u", step_id);
+    snprintf(needle + hex, sizeof(needle) - hex, ":%u:%s", step_id, node);
     buf_init(&b);
     for (struct dirent *e; (e = readdir(dir));) {
         pid_t pid = isdigit((unsigned char)e->d_name[0]) ? (pid_t)atoi(e->d_name) : 0;

@@ -372,7 +372,7 @@ static void step_clean_round(struct noded *d, struct step *s)
 {
     struct err err;
     const Sl__JobInfo *job = s->job->launch->job;
-    if (procs_kill(&job->secret, s->key.step_id)) {
+    if (procs_kill(&job->secret, s->key.step_id, d->name)) {
         step_timer(s, KILL_MSEC);
         return;
     }

@@ -24,7 +24,7 @@ static void env_supervisor(struct env_list *e, const struct step *s)
     char hex[65] = "";
     for (size_t i = 0; i < job->secret.len && i < 32; i++)
         snprintf(hex + 2 * i, 3, "%02x", job->secret.data[i]);
-    env_list_set(e, ENV_SECRET, "%s:%u", hex, s->step_id);
+    env_list_set(e, ENV_SECRET, "%s:%u:%s", hex, s->step_id, s->opts->node);
     if (job->alloc && job->alloc->n_nodes > 0)
         env_list_set(e, ENV_JOB_ADDR, "%s:%u", job->alloc->nodes[0]->addr,
                      job->alloc->nodes[0]->port);

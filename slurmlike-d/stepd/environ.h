@@ -10,7 +10,8 @@
 #include "stepd/bind.h"
 #include "stepd/stepd.h"
 
-/* Marks a process as the step's: "SLURMLIKE_STEP_SECRET=<hex of the job's>:<step id>". */
+/* Marks a process as the step's on this node: "SLURMLIKE_STEP_SECRET=<hex of the
+ * job's>:<step id>:<node>"; virtual nodes share the machine's processes. */
 #define ENV_SECRET "SLURMLIKE_STEP_SECRET"
 /* Where the job's manager is found: "host:port" of the first node's daemon. */
 #define ENV_JOB_ADDR "SLURMLIKE_JOB_ADDR"
