@@ -16,6 +16,7 @@ struct child {
     struct step *step;
     uint32_t node_index;
     struct wire_link *link; /* NULL: not attached yet, or gone */
+    struct buf early;       /* frames for it from before it attached */
     bool done, lost;
     uint64_t input_taken;   /* stdin chunks that its subtree has taken in */
 };
@@ -26,7 +27,7 @@ struct tree {
     struct wire_link *parent; /* NULL: root, not connected, or gone */
     struct event *redial, *children_timer;
     usec_t dial_deadline;
-    bool go_sent, node_done_sent;
+    bool node_done_sent;
     uint64_t input_got, input_granted; /* stdin chunks from above, and answered */
     uint8_t *rank_ended;               /* root: one byte a rank of the step */
     struct event *first_end_timer;     /* root: srun --wait */
@@ -46,14 +47,25 @@ static void parent_send(struct step *s, enum wire_type type, const ProtobufCMess
         log_error("tree", "step=%s message up not sent: %s", s->name, err.text);
 }
 
+/* Children come up in their own time: until then their frames wait, in order, so that none
+ * misses the go, a signal or a chunk of stdin. False: nobody is there to get it. */
+static bool child_send(struct child *c, enum wire_type type, const ProtobufCMessage *m)
+{
+    struct err err;
+    int rc;
+    if (c->done || c->lost)
+        return false;
+    rc = c->link ? wire_link_send(c->link, type, 0, m, &err)
+                 : wire_pack(&c->early, type, 0, m, &err);
+    if (rc < 0)
+        log_error("tree", "step=%s message down not sent: %s", c->step->name, err.text);
+    return rc == 0;
+}
+
 static void children_send(struct step *s, enum wire_type type, const ProtobufCMessage *m)
 {
-    for (uint32_t i = 0; s->tree && i < s->tree->children_count; i++) {
-        struct child *c = &s->tree->children[i];
-        struct err err;
-        if (c->link && wire_link_send(c->link, type, 0, m, &err) < 0)
-            log_error("tree", "step=%s message down not sent: %s", s->name, err.text);
-    }
+    for (uint32_t i = 0; s->tree && i < s->tree->children_count; i++)
+        child_send(&s->tree->children[i], type, m);
 }
 
 /* ---- the root's view of all tasks -------------------------------------------------------- */
@@ -326,14 +338,13 @@ bool tree_pmix_to(struct step *s, uint32_t node_index, const Sl__PmixMsg *m)
         if (hop <= s->node_index)
             return false;
     }
-    struct child *c = &s->tree->children[hop - s->node_index * TREE_WIDTH - 1];
-    return c->link && wire_link_send(c->link, WIRE_PMIX, 0, &m->base, NULL) == 0;
+    return child_send(&s->tree->children[hop - s->node_index * TREE_WIDTH - 1], WIRE_PMIX,
+                      &m->base);
 }
 
 void tree_go(struct step *s)
 {
     Sl__IoAttached m = SL__IO_ATTACHED__INIT;
-    s->tree->go_sent = true;
     m.state = JOB_RUNNING;
     children_send(s, WIRE_IO_ATTACHED, &m.base);
 }
@@ -346,6 +357,7 @@ static void child_lost(struct child *c, const char *why)
     char text[256];
     c->link = NULL;
     c->lost = true;
+    buf_fini(&c->early);
     snprintf(text, sizeof(text), "node %s of step %s is lost: %s",
              node_name(s, c->node_index), s->name, why[0] ? why : "connection closed");
     log_error("tree", "%s", text);
@@ -433,15 +445,9 @@ bool tree_child_accept(struct step *s, struct wire_link *l, const Sl__IoAttach *
         return false;
     c->link = l;
     wire_link_set_ops(l, &child_ops, c);
-    if (s->terminating) {
-        Sl__StepSignal end = SL__STEP_SIGNAL__INIT;
-        end.terminate = true;
-        wire_link_send(l, WIRE_STEP_SIGNAL, 0, &end.base, NULL);
-    } else if (t->go_sent) {
-        Sl__IoAttached go = SL__IO_ATTACHED__INIT;
-        go.state = JOB_RUNNING;
-        wire_link_send(l, WIRE_IO_ATTACHED, 0, &go.base, NULL);
-    }
+    if (c->early.len > 0)
+        wire_link_send_packed(l, c->early.data, c->early.len);
+    buf_fini(&c->early);
     return true;
 }
 
@@ -604,6 +610,7 @@ struct tree *tree_create(struct step *s)
     for (uint32_t i = 0; i < t->children_count; i++) {
         t->children[i].step = s;
         t->children[i].node_index = (uint32_t)first + i;
+        buf_init(&t->children[i].early);
     }
     if (t->children_count > 0)
         timer_set(s, &t->children_timer, ATTACH_WAIT_USEC, on_children_timer, s);
@@ -624,8 +631,10 @@ void tree_destroy(struct tree *t)
     timer_stop(&t->children_timer);
     timer_stop(&t->first_end_timer);
     wire_link_finish(t->parent);
-    for (uint32_t i = 0; i < t->children_count; i++)
+    for (uint32_t i = 0; i < t->children_count; i++) {
         wire_link_finish(t->children[i].link);
+        buf_fini(&t->children[i].early);
+    }
     free(t->children);
     free(t->rank_ended);
     free(t);
