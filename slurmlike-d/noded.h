@@ -72,6 +72,9 @@ struct step { /* one supervisor; owned by its job */
     unsigned check_msec;     /* next liveness check */
     struct wire_link *asker; /* who sent STEP_LAUNCH and waits for the reply */
     uint32_t asker_tag;
+    struct wire_link *watcher; /* manager that wants to know of the step's end */
+    bool done_told;          /* ... and does */
+    bool unwanted;           /* to be ended as soon as it says hello */
     uint64_t spawn_tag;
     Sl__StepUsage usage;     /* last living figures; texts are the daemon's */
     bool usage_fresh;        /* not sent to the controller yet */
@@ -174,6 +177,10 @@ void step_send_terminate(struct step *s, const Sl__Terminate *t);
 /* STEP_LAUNCH from a manager on any node. */
 void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
                          const Sl__StepLaunch *m);
+/* STEP_WATCH from a manager on any node. */
+void step_watch_request(struct noded *d, struct wire_link *from, const Sl__StepWatch *m);
+/* STEP_TERMINATE from a manager: one step, whose launch has failed elsewhere. */
+void step_end_request(struct noded *d, const Sl__Terminate *t);
 /* The job is present now: serves the requests that waited for it, and refuses those
  * that waited too long (also with j NULL). */
 void steps_job_present(struct noded *d, struct job *j);

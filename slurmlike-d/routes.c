@@ -174,6 +174,10 @@ static void on_peer_message(struct wire_link *l, struct wire_msg *m, void *arg)
     struct noded *d = arg;
     if (m->type == WIRE_STEP_LAUNCH)
         step_launch_request(d, l, m->tag, (Sl__StepLaunch *)m->body);
+    else if (m->type == WIRE_STEP_WATCH)
+        step_watch_request(d, l, (Sl__StepWatch *)m->body);
+    else if (m->type == WIRE_STEP_TERMINATE)
+        step_end_request(d, (Sl__Terminate *)m->body);
     else
         log_warn("route", "peer=%s unexpected message %d", wire_link_peer(l)->addr, m->type);
 }

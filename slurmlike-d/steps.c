@@ -235,6 +235,18 @@ static void step_answer(struct step *s, int code, const char *text)
     s->asker = NULL;
 }
 
+/* Tells the manager that launched the step, once, that its resources are free. */
+static void step_done_tell(struct step *s)
+{
+    Sl__StepDone done = SL__STEP_DONE__INIT;
+    struct err err;
+    if (!s->watcher || s->done_told)
+        return;
+    s->done_told = true;
+    if (wire_link_send(s->watcher, WIRE_STEP_DONE, s->key.step_id, &done.base, &err) < 0)
+        log_warn("step", "its manager is not told of the end: %s", err.text);
+}
+
 void step_drop(struct noded *d, struct step *s)
 {
     s->job->steps_count--;
@@ -248,6 +260,7 @@ void step_drop(struct noded *d, struct step *s)
 static void step_forget(struct noded *d, struct step *s)
 {
     struct job *j = s->job;
+    step_done_tell(s);
     step_drop(d, s);
     job_step_gone(d, j);
 }
@@ -289,15 +302,6 @@ static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
             s->job->phase = JOB_ENDING;
     }
     return 0;
-}
-
-/* Tells the job's manager on this node that a step's resources are free. */
-static void step_done_forward(struct noded *d, const struct step *s)
-{
-    Sl__StepDone done = SL__STEP_DONE__INIT;
-    for (struct step *m = d->steps; m; m = m->hh.next)
-        if (m->job == s->job && m->manager && m != s && m->link)
-            wire_link_send(m->link, WIRE_STEP_DONE, s->key.step_id, &done.base, NULL);
 }
 
 static void on_step_reports(struct noded *d, struct step *s, const Sl__JobReports *list)
@@ -360,7 +364,6 @@ static void step_report_died(struct noded *d, struct step *s)
               s->key.job_id, s->key.step_id);
     if (step_report_record(d, s, &r, &err) < 0)
         log_error("step", "not recorded: %s", err.text);
-    step_done_forward(d, s);
     if (s->manager && !s->job->done_reported) {
         r.kind = SL__REPORT_KIND__REPORT_JOB_DONE;
         if (step_report_record(d, s, &r, &err) < 0)
@@ -467,10 +470,14 @@ static void on_step_message(struct wire_link *l, struct wire_msg *m, void *arg)
     struct noded *d = step_noded(s);
     if (m->type == WIRE_STEP_REPORT)
         on_step_reports(d, s, (Sl__JobReports *)m->body);
-    else if (m->type == WIRE_STEP_LAUNCH)
-        step_launch_request(d, l, m->tag, (Sl__StepLaunch *)m->body);
     else if (m->type == WIRE_STEP_DONE)
-        step_done_forward(d, s);
+        step_done_tell(s);
+    else if (m->type == WIRE_STEP_LAUNCH && s->manager)
+        step_launch_request(d, l, m->tag, (Sl__StepLaunch *)m->body);
+    else if (m->type == WIRE_STEP_WATCH && s->manager)
+        step_watch_request(d, l, (Sl__StepWatch *)m->body);
+    else if (m->type == WIRE_STEP_TERMINATE && s->manager)
+        step_end_request(d, (Sl__Terminate *)m->body);
     else if (m->type == WIRE_STEP_USAGE)
         step_usage_keep(s, (Sl__StepUsage *)m->body);
     else
@@ -518,11 +525,11 @@ static void on_hello(struct noded *d, struct wire_link *l, const Sl__StepHello *
     }
     step_answer(s, 0, "");
     routes_step_up(d, s);
-    if (j->phase == JOB_ENDING && !j->clean_reported) {
+    if (s->unwanted || (j->phase == JOB_ENDING && !j->clean_reported)) {
         Sl__Terminate t = SL__TERMINATE__INIT;
         t.job_id = h->job_id;
         t.restart = h->restart;
-        t.kill_wait_usec = d->conf->kill_wait;
+        t.kill_wait_usec = s->unwanted ? 0 : d->conf->kill_wait;
         step_send_terminate(s, &t);
     }
 }
@@ -610,7 +617,7 @@ int step_spawn(struct noded *d, struct job *j, const Sl__StepLaunch *launch,
     struct step *s = step_create(d, j, step_id);
     s->state = STEP_SPAWNED;
     s->manager = launch->manager;
-    s->asker = asker;
+    s->asker = s->watcher = asker;
     s->asker_tag = tag;
     s->spawn_tag = spawn_tag;
     step_timer(s, HELLO_MSEC_MAX);
@@ -671,6 +678,28 @@ void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
     d->asks_count++;
 }
 
+void step_watch_request(struct noded *d, struct wire_link *from, const Sl__StepWatch *m)
+{
+    struct step *s = step_find(d, m->job_id, m->restart, m->step_id);
+    Sl__StepDone done = SL__STEP_DONE__INIT;
+    struct err err;
+    if (s) {
+        s->watcher = from;
+        s->done_told = false;
+    } else if (wire_link_send(from, WIRE_STEP_DONE, m->step_id, &done.base, &err) < 0) {
+        log_warn("step", "end of step %u.%u not told: %s", m->job_id, m->step_id, err.text);
+    }
+}
+
+void step_end_request(struct noded *d, const Sl__Terminate *t)
+{
+    struct step *s = step_find(d, t->job_id, t->restart, t->step_id);
+    if (!s || !t->has_step)
+        return;
+    s->unwanted = true;
+    step_send_terminate(s, t);
+}
+
 void steps_job_present(struct noded *d, struct job *j)
 {
     struct ask **at = &d->asks;
@@ -709,9 +738,12 @@ void steps_forget_link(struct noded *d, struct wire_link *l)
         sl__step_launch__free_unpacked(a->m, NULL);
         free(a);
     }
-    for (struct step *s = d->steps; s; s = s->hh.next)
+    for (struct step *s = d->steps; s; s = s->hh.next) {
         if (s->asker == l)
             s->asker = NULL;
+        if (s->watcher == l)
+            s->watcher = NULL;
+    }
 }
 
 /* ---- restart of the daemon ------------------------------------------------------------------------------ */

@@ -228,6 +228,21 @@ static void node_gres(const struct core *c, const struct node *n, const struct a
     }
 }
 
+/* Where cores have several threads, steps need to know which PUs belong together. */
+static void node_core_pus(const struct node *n, const struct shape *s,
+                          const struct alloc_node *k, Sl__AllocNode *out, struct arena *a)
+{
+    if (s->threads < 2)
+        return;
+    out->threads = s->threads;
+    out->core_pus = arena_alloc(a, (size_t)k->cores * s->threads * sizeof *out->core_pus + 1);
+    BS_EACH(i, k->core, BS_WORDS(n->cores))
+    {
+        for (uint32_t t = 0; t < s->threads && out->n_core_pus < (size_t)k->cores * s->threads; t++)
+            out->core_pus[out->n_core_pus++] = s->core_pu[i * s->threads + t];
+    }
+}
+
 static Sl__AllocNode *node_message(const struct core *c, const struct alloc_node *k,
                                    struct arena *a)
 {
@@ -250,6 +265,7 @@ static Sl__AllocNode *node_message(const struct core *c, const struct alloc_node
     }
     out->cpus = bitmap_text(cpus, a);
     out->mems = bitmap_text(mems, a);
+    node_core_pus(n, s, k, out, a);
     out->cpus_count = k->cores * n->threads;
     out->mem_mib = k->mem;
     out->ntasks = k->tasks;

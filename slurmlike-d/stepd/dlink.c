@@ -22,7 +22,7 @@ struct dlink {
     size_t pending_count;
 };
 
-static void dlink_dial(struct dlink *d);
+static void dlink_dial(struct dlink *d, bool again);
 
 /* ---- reports ------------------------------------------------------------------------- */
 
@@ -164,7 +164,7 @@ static void on_message(struct wire_link *l, struct wire_msg *m, void *arg)
         manager_launch_reply(s, m->tag, (Sl__StepLaunchReply *)m->body);
         break;
     case WIRE_STEP_DONE:
-        manager_step_done(s, m->tag);
+        manager_step_done(s, 0, m->tag);
         break;
     default:
         log_warn("dlink", "step=%s unexpected message type=%d", s->name, m->type);
@@ -216,14 +216,13 @@ static void on_down(struct wire_link *l, const char *why, void *arg)
     (void)l;
     log_debug("dlink", "step=%s daemon gone: %s", d->step->name, why);
     d->link = NULL;
-    manager_daemon_gone(d->step);
     redial_later(d);
 }
 
 static const struct wire_link_ops dlink_ops = {.up = on_up, .message = on_message,
                                                .down = on_down};
 
-static void dlink_dial(struct dlink *d)
+static void dlink_dial(struct dlink *d, bool again)
 {
     struct err err;
     char *target = xasprintf("unix:%s/d.sock", d->step->opts->spool);
@@ -236,13 +235,15 @@ static void dlink_dial(struct dlink *d)
     /* the link keeps both until it is up, so that nothing overtakes the hello */
     hello(d);
     reports_resend(d);
+    if (again)
+        manager_node_up(d->step, 0);
 }
 
 static void on_redial(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    dlink_dial(arg);
+    dlink_dial(arg, true);
 }
 
 struct dlink *dlink_create(struct step *s)
@@ -252,7 +253,7 @@ struct dlink *dlink_create(struct step *s)
     d->redial_delay = REDIAL_USEC_MIN;
     d->redial = evtimer_new(s->base, on_redial, d);
     ASSERT(d->redial);
-    dlink_dial(d);
+    dlink_dial(d, false);
     return d;
 }
 

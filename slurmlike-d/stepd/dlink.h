@@ -6,7 +6,8 @@
  * until a daemon is there: a daemon may be killed and started at any time.
  *
  *   up     STEP_HELLO, STEP_REPORT (tag 0; repeated until acknowledged), STEP_USAGE,
- *          STEP_LAUNCH (manager; tag), STEP_DONE (tag = step id: tell the manager)
+ *          STEP_DONE (a step's root: it is over); from a manager also STEP_LAUNCH (tag),
+ *          STEP_WATCH, STEP_TERMINATE
  *   down   REPORT_ACK{seq}, STEP_ROUTE + fd, STEP_TERMINATE, STEP_LAUNCH_REPLY,
  *          STEP_DONE (tag = step id, to a manager)
  *

@@ -3,37 +3,53 @@
  * manager: steps within a job's allocation.
  *
  * The first supervisor of a job on its first node (the batch step, step 0 of an srun, an
- * extern step of salloc) hands out the allocation's cores, memory and gres to
- * steps. Clients reach it by route "job:J":
+ * extern step of salloc) hands out the allocation's cores, memory and gres (pool.h) to
+ * steps. A client reaches it by route "job:J":
  *
- *   srun       STEP_CREATE{spec} -> STEP_CREATED{layout} or ERROR; waits while what it
- *              asks for is held by other steps
- *   root supervisor of a step on another node
- *              STEP_HELLO, held open, STEP_DONE at its end
+ *   srun       STEP_CREATE{spec} -> STEP_CREATED{layout} or ERROR
  *
- * A step's resources are free again when its root says STEP_DONE, when its daemon
- * says it of a root that died, or when its root's connection stays broken.
+ * A request goes through these states; the controller has no part in any of them.
+ *
+ *   QUEUED     other steps hold what it asks for; strictly first come, first served
+ *   LAUNCHING  STEP_LAUNCH went to the daemon of each of its nodes (peers.h)
+ *   RUNNING    all said that their supervisor is up; srun knows
+ *   gone       the daemon of its first node said STEP_DONE
+ *
+ * A daemon says STEP_DONE{tag = step id} to the manager that launched a step (or asked
+ * for it by STEP_WATCH) when the step's root said that it is over, or when the
+ * supervisor is gone without a word. So a killed root, a restarted daemon and a lost
+ * node all end in the resources' release.
+ *
+ * The manager needs no memory on disk: it lives exactly as long as its supervisor, and when
+ * that dies the job is over.
  */
 #ifndef SL_STEPD_MANAGER_H
 #define SL_STEPD_MANAGER_H
 
 #include "stepd/stepd.h"
 
+#define STEPS_QUEUED_MAX 16384u /* requests that wait for resources, each with its environment */
+
 struct manager *manager_create(struct step *s);
 void manager_destroy(struct manager *m);
 /* First message of a route to the job. False: not one for a manager. The link is owned
  * from here when true. */
 bool manager_accept(struct step *s, struct wire_link *l, struct wire_msg *m);
-/* From our own daemon. No-ops in a supervisor that is no manager. */
+
+/* ---- from the nodes' daemons; no-ops in a supervisor that is no manager -------------------- */
+
 void manager_launch_reply(struct step *s, uint32_t tag, const Sl__StepLaunchReply *r);
-void manager_step_done(struct step *s, uint32_t step_id);
-void manager_daemon_gone(struct step *s);
+void manager_step_done(struct step *s, uint32_t alloc_index, uint32_t step_id);
+/* The daemon is connected again: it hears again what it may have missed. */
+void manager_node_up(struct step *s, uint32_t alloc_index);
+/* It could not be reached for too long. */
+void manager_node_lost(struct step *s, uint32_t alloc_index);
+/* Is a step being launched on the node, or does one have its root there? */
+bool manager_node_matters(const struct step *s, uint32_t alloc_index);
 
-/* ---- the other side: a step's root, to its manager ------------------------------------- */
+/* ---- the other side: a step's root ------------------------------------------------------------ */
 
-/* Connects to a manager on another node, so that it sees us die. */
-void manager_watch(struct step *s);
+/* Tells the manager, through the daemons, that the step is over. */
 void manager_tell_done(struct step *s);
-bool manager_told(const struct step *s);
 
 #endif

@@ -276,8 +276,7 @@ void step_advance(struct step *s)
         step_local_done(s);
     if (s->phase == PHASE_DRAINING && s->local_done && tree_below_done(s->tree))
         step_report(s);
-    if (s->phase == PHASE_REPORTING && dlink_idle(s->dlink) && tree_queued(s) == 0 &&
-        manager_told(s))
+    if (s->phase == PHASE_REPORTING && dlink_idle(s->dlink) && tree_queued(s) == 0)
         event_base_loopbreak(s->base);
 }
 
@@ -420,7 +419,6 @@ static void step_start(struct step *s)
         s->attach = attach_create(s);
     s->tree = tree_create(s);
     s->dlink = dlink_create(s);
-    manager_watch(s);
     if (s->root && s->launch->spec->detached)
         step_go(s);
     else if (s->root)
