@@ -202,7 +202,8 @@ static void loop_release(struct loop *l)
     while (submits < l->submits_count && l->submits[submits].generation <= l->durable)
         submits++;
     l->submits_count -= submits;
-    memmove(l->submits, l->submits + submits, l->submits_count * sizeof(*l->submits));
+    if (submits)
+        memmove(l->submits, l->submits + submits, l->submits_count * sizeof(*l->submits));
     sessions_release(l->d);
     while (n < l->effects_count && l->effects[n].generation <= l->durable) {
         /* by value: carrying one out may hold another */
@@ -210,7 +211,8 @@ static void loop_release(struct loop *l)
         effect_carry_out(l->d, &e);
     }
     l->effects_count -= n;
-    memmove(l->effects, l->effects + n, l->effects_count * sizeof(*l->effects));
+    if (n)
+        memmove(l->effects, l->effects + n, l->effects_count * sizeof(*l->effects));
 }
 
 static void loop_committed(struct loop *l)

@@ -57,5 +57,10 @@ if [ ! -x "$top/build-test/inst/sbin/slurmlike-ctld" ]; then
     unit_tests "$top/build-test"
     exit
 fi
+if [ $sanitize = yes ]; then
+    say "system tests under the sanitizers"
+    (SLURMLIKE_SANITIZED=1 && export SLURMLIKE_SANITIZED &&
+        system_tests "$top/build-san" -m sanitized)
+fi
 say "system tests"
 system_tests "$top/build-test" "$@"

@@ -112,7 +112,8 @@ uint32_t intern_get(struct intern *p, const void *data, size_t n, bool *fresh)
     id = entry_new(p);
     struct intern_entry *e = &p->entry[id];
     e->data = xmalloc(n + 1);
-    memcpy(e->data, data, n);
+    if (n)
+        memcpy(e->data, data, n);
     e->data[n] = '\0';
     e->hash = h;
     e->len = (uint32_t)n;

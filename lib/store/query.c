@@ -76,7 +76,8 @@ int store_job_blob(struct store *s, uint32_t job_id, const char *which, void **p
     if (rc == SQLITE_ROW) {
         struct store_bytes b = column_bytes(st, 0);
         char *copy = xmalloc(b.n + 1);
-        memcpy(copy, b.p, b.n);
+        if (b.n)
+            memcpy(copy, b.p, b.n);
         copy[b.n] = '\0';
         *p = copy;
         *n = b.n;

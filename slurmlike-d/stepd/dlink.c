@@ -65,7 +65,8 @@ static void on_ack(struct dlink *d, uint64_t seq)
     while (done < d->pending_count && d->pending[done].seq <= seq)
         free(d->pending[done++].data);
     d->pending_count -= done;
-    memmove(d->pending, d->pending + done, d->pending_count * sizeof(*d->pending));
+    if (done)
+        memmove(d->pending, d->pending + done, d->pending_count * sizeof(*d->pending));
     step_advance(d->step);
 }
 

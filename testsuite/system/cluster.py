@@ -89,12 +89,20 @@ class Cluster:
         self.env.update(SLURMLIKE_CONF=self.conf_path,
                         PATH=os.path.join(PREFIX, "bin") + ":" + os.environ["PATH"])
         if SANITIZED:
-            self.env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99:log_path=%s/asan" % self.dir
-            self.env["UBSAN_OPTIONS"] = "print_stacktrace=1:log_path=%s/ubsan" % self.dir
+            to = "exitcode=99:log_path=%s/sanitizer" % self.dir
+            self.env["ASAN_OPTIONS"] = "detect_leaks=1:" + to
+            self.env["UBSAN_OPTIONS"] = "print_stacktrace=1:" + to
+            self.env["TSAN_OPTIONS"] = "suppressions=%s/testsuite/tsan.supp:%s" % (TOP, to)
             self.env["LSAN_OPTIONS"] = \
                 "suppressions=%s/testsuite/lsan.supp:print_suppressions=0" % TOP
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.logs_print()
+                self.stop_daemons()
+                self.reports_check()
+                raise
 
     # ---- parts -------------------------------------------------------------------
 
@@ -156,16 +164,21 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
         self.start_ctld()
         for n in self.names:
             self.start_node(n)
-        self.wait_nodes()
+        self.wait_nodes(alive=True)
 
     def node_states(self):
         lines = self.run("sinfo", "-h", "-N", "-o", "%n %t").out.splitlines()
         return dict(l.split()[:2] for l in lines if l.strip())
 
-    def wait_nodes(self, state="idle", count=None, timeout=30):
+    def wait_nodes(self, state="idle", count=None, timeout=30, alive=False):
+        """alive: a daemon that ends fails it at once."""
         want = self.count if count is None else count
-        wait_for("%d %s nodes" % (want, state),
-                 lambda: list(self.node_states().values()).count(state) == want, timeout)
+
+        def probe():
+            dead = [n for n, p in self.procs.items() if p.poll() is not None] if alive else []
+            assert not dead, "ended: %s" % ", ".join(dead)
+            return list(self.node_states().values()).count(state) == want
+        wait_for("%d %s nodes" % (want, state), probe, timeout)
 
     def kill9(self, name):
         p = self.procs[name]
@@ -311,23 +324,43 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
             left = self.end_jobs()
         finally:
             self.stop_daemons()
-        reports = ""
+        self.reports_check()
+        assert not left, "left behind: %r" % left
+
+    def reports(self):
+        """What the sanitizers of all daemons, supervisors and commands had to say."""
+        text = ""
         for n in sorted(os.listdir(self.dir)):
-            if n.startswith(("asan", "ubsan")):
-                with open(os.path.join(self.dir, n), errors="replace") as f:
-                    reports += "== %s\n%s" % (n, f.read())
+            if not n.startswith("sanitizer") and not n.endswith(".log"):
+                continue
+            with open(os.path.join(self.dir, n), errors="replace") as f:
+                said = f.read()
+            if n.startswith("sanitizer"):
+                text += "== %s\n%s" % (n, said)
+                continue
+            found = re.search(r"^.*(runtime error:|ERROR: \w+Sanitizer|WARNING: ThreadSanitizer)",
+                              said, re.M)
+            if found:
+                text += "== %s\n%s" % (n, said[found.start():])
+        return text
+
+    def reports_check(self):
+        """Removes the folder; fails when a sanitizer found something."""
+        reports = self.reports() if SANITIZED else ""
         if not os.environ.get("SLURMLIKE_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
         assert not reports, "sanitizer reports:\n" + reports
-        assert not left, "left behind: %r" % left
+
+    def logs_print(self):
+        for n in sorted(os.listdir(self.dir)):
+            if n.endswith(".log"):
+                tail = self.log(n[:-4]).splitlines()[-40:]
+                print("==== %s (last lines)\n%s" % (n, "\n".join(tail)))
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, value, tb):
         if kind is not None:
-            for n in sorted(os.listdir(self.dir)):
-                if n.endswith(".log"):
-                    tail = self.log(n[:-4]).splitlines()[-40:]
-                    print("==== %s (last lines)\n%s" % (n, "\n".join(tail)))
+            self.logs_print()
         self.stop()

@@ -6,6 +6,8 @@ import pytest
 
 from cluster import Cluster
 
+pytestmark = pytest.mark.sanitized
+
 
 def one_line(r, *words):
     assert r.rc == 1, r
