@@ -103,6 +103,12 @@ static void test_stdin_goes_to_all_or_one(void **state)
     assert_int_equal(c.exit_status, 0);
 }
 
+static bool second_ended(struct test_daemon *td, void *arg)
+{
+    (void)td;
+    return ((struct test_client *)arg)->ended[1];
+}
+
 static void test_signals_reach_all_or_one_rank(void **state)
 {
     struct test_launch l;
@@ -116,6 +122,7 @@ static void test_signals_reach_all_or_one_rank(void **state)
     client_until_out(&c, &d, 1, "up");
     client_signal(&c, SIGUSR1, &one, 1);
     client_until_out(&c, &d, 1, "got");
+    daemon_until(&d, second_ended, &c, "the end of rank 1");
     assert_null(strstr(buf_str(&c.out[1][0]), "got"));
     client_signal(&c, SIGKILL, NULL, 0);
     client_until_done(&c, &d);
