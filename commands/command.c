@@ -160,22 +160,26 @@ int command_options(const struct command_option *table, int argc, char **argv, i
         if (value != NULL && (takes_value(o) || strcmp(value, "0") != 0))
             option_store(o, value);
     }
-    int at = 1;
-    while (at < argc) {
-        const char *word = argv[at];
-        int rc;
-        if (word[0] != '-' || word[1] == '\0')
-            break;
-        at++;
-        if (strcmp(word, "--") == 0)
-            break;
-        rc = word[1] == '-' ? long_option(table, argc, argv, &at, word + 2, err)
-                            : letters(table, argc, argv, &at, word + 1, err);
-        if (rc != 0)
-            return rc;
+    /* Options may stand behind other words, as with getopt_long(3): `scancel 12 -b`. The
+     * words found on the way are moved to the end, in their order. */
+    char **word = xcalloc((size_t)argc, sizeof(*word));
+    int at = 1, words = 0, rc = 0;
+    bool options_end = false;
+    while (at < argc && rc == 0) {
+        char *w = argv[at++];
+        if (options_end || w[0] != '-' || w[1] == '\0')
+            word[words++] = w;
+        else if (strcmp(w, "--") == 0)
+            options_end = true;
+        else
+            rc = w[1] == '-' ? long_option(table, argc, argv, &at, w + 2, err)
+                             : letters(table, argc, argv, &at, w + 1, err);
     }
-    *rest = at;
-    return 0;
+    *rest = argc - words;
+    for (int i = 0; rc == 0 && i < words; i++)
+        argv[*rest + i] = word[i];
+    free(word);
+    return rc;
 }
 
 void command_help(const char *name, const char *rest, const struct command_option *table)

@@ -207,8 +207,10 @@ static void step_put(struct ctld *d, const Sl__StepRecord *s, const Sl__StepUsag
     struct buf tres;
 
     buf_init(&tres);
-    buf_printf(&tres, "cpu=%u,mem=%lluM,node=%u", s->cpus, (unsigned long long)s->mem_mib,
-               s->nodes_count);
+    buf_printf(&tres, "cpu=%u", s->cpus);
+    if (s->mem_mib) /* 0: the step did not ask, it shares the job's */
+        buf_printf(&tres, ",mem=%lluM", (unsigned long long)s->mem_mib);
+    buf_printf(&tres, ",node=%u", s->nodes_count);
     if (s->gres && s->gres[0])
         buf_printf(&tres, ",%s", s->gres);
     row.tres = buf_str(&tres);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define GRES_KINDS_MAX 32 /* names of gres in one record */
 #define COMMAND_TEXT_MAX 1024
 
 static char *nodes_text(const struct step *s, struct arena *a)
@@ -27,17 +28,29 @@ static char *nodes_text(const struct step *s, struct arena *a)
     return text;
 }
 
-/* "gpu:2,gpu:a100:1" over all nodes of the step. */
+/* "gres/gpu=3,gres/fpga=1": what the step holds on all its nodes, as TRES. */
 static char *gres_text(const struct step *s, struct arena *a)
 {
     const Sl__StepLayout *layout = s->launch->layout;
-    char *text = arena_strdup(a, "");
+    const char *name[GRES_KINDS_MAX];
+    size_t count[GRES_KINDS_MAX], kinds = 0;
     for (size_t i = 0; i < layout->n_nodes; i++)
         for (size_t k = 0; k < layout->nodes[i]->n_gres; k++) {
             const Sl__GresAlloc *g = layout->nodes[i]->gres[k];
-            text = arena_printf(a, "%s%s%s%s%s:%zu", text, text[0] ? "," : "", g->name,
-                                g->type[0] ? ":" : "", g->type, g->n_index);
+            size_t at = 0;
+            while (at < kinds && strcmp(name[at], g->name) != 0)
+                at++;
+            if (at == GRES_KINDS_MAX)
+                continue;
+            if (at == kinds) {
+                name[kinds] = g->name;
+                count[kinds++] = 0;
+            }
+            count[at] += g->n_index;
         }
+    char *text = arena_strdup(a, "");
+    for (size_t i = 0; i < kinds; i++)
+        text = arena_printf(a, "%s%sgres/%s=%zu", text, i ? "," : "", name[i], count[i]);
     return text;
 }
 

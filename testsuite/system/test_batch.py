@@ -191,3 +191,20 @@ def test_drain_keeps_new_jobs_away_and_resume_brings_them_back(cluster):
     for n in ("n1", "n2"):
         cluster.ok("scontrol", "update", "NodeName=" + n, "State=RESUME")
     assert cluster.wait_done(job) == "COMPLETED"
+
+
+def test_options_may_stand_behind_other_words(cluster):
+    job = cluster.sbatch("-o", "/dev/null", wrap="sleep 100")
+    cluster.wait_state(job, "RUNNING")
+    assert "CPU_IDs=" in cluster.ok("scontrol", "show", "job", job, "-d")
+    cluster.ok("scancel", job, "--quiet")
+    assert cluster.wait_done(job) == "CANCELLED"
+
+
+def test_a_step_is_accounted_with_its_gres():
+    with Cluster(nodes=1, gres="gpu:a100:2") as c:
+        job = c.sbatch("--gres=gpu:2", "-o", "/dev/null", wrap="true")
+        c.wait_done(job)
+        rows = dict(c.sacct("-j", job, "-o", "JobID,AllocTRES"))
+        assert "gres/gpu=2" in rows[str(job)].split(",")
+        assert "gres/gpu=2" in rows["%d.batch" % job].split(",")
