@@ -208,3 +208,10 @@ def test_a_step_is_accounted_with_its_gres():
         rows = dict(c.sacct("-j", job, "-o", "JobID,AllocTRES"))
         assert "gres/gpu=2" in rows[str(job)].split(",")
         assert "gres/gpu=2" in rows["%d.batch" % job].split(",")
+
+
+def test_squeue_names_the_waiting_tasks_of_an_array(cluster):
+    job = cluster.sbatch("-H", "--array=0-9,20%3", "-o", "/dev/null", wrap="true")
+    for args in ([], ["-o", "%i"], ["-o", "%i %N"]):
+        assert "%d_[0-9,20%%3]" % job in cluster.ok("squeue", "-h", *args)
+    cluster.ok("scancel", job)
