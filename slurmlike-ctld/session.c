@@ -23,8 +23,15 @@ struct held {
     char frame[];
 };
 
+struct holder { /* how many sessions a user has */
+    uid_t uid;
+    unsigned count;
+    UT_hash_handle hh; /* by uid */
+};
+
 struct sessions {
     struct session *by_id;
+    struct holder *holders;
     struct session *holding; /* sessions with held frames */
     uint64_t id_last;
 };
@@ -90,6 +97,29 @@ static void session_message(struct wire_link *l, struct wire_msg *m, void *arg)
 
 /* ---- life ------------------------------------------------------------------------- */
 
+static unsigned holder_count(const struct sessions *all, uid_t uid)
+{
+    const struct holder *h;
+    HASH_FIND(hh, all->holders, &uid, sizeof(uid), h);
+    return h ? h->count : 0;
+}
+
+static void holder_change(struct sessions *all, uid_t uid, int by)
+{
+    struct holder *h;
+    HASH_FIND(hh, all->holders, &uid, sizeof(uid), h);
+    if (!h) {
+        h = xcalloc(1, sizeof(*h));
+        h->uid = uid;
+        HASH_ADD(hh, all->holders, uid, sizeof(h->uid), h);
+    }
+    h->count += (unsigned)by;
+    if (h->count > 0)
+        return;
+    HASH_DEL(all->holders, h);
+    free(h);
+}
+
 static void session_free(struct session *s)
 {
     struct sessions *all = s->d->sessions;
@@ -105,6 +135,7 @@ static void session_free(struct session *s)
         free(h);
     }
     HASH_DEL(all->by_id, s);
+    holder_change(all, s->uid, -1);
     free(s);
 }
 
@@ -155,13 +186,22 @@ static void session_accepted(struct wire_link *l, void *arg)
         wire_link_close(l);
         return;
     }
+    bool admin = peer->uid == 0 || peer->uid == d->self_uid;
+    if (!admin && peer->uid != d->node_uid &&
+        holder_count(all, peer->uid) >= CLIENTS_PER_USER_MAX) {
+        log_warn("session", "peer=%s uid=%u refused: the user has %u connections", peer->addr,
+                 (unsigned)peer->uid, CLIENTS_PER_USER_MAX);
+        wire_link_close(l);
+        return;
+    }
     struct session *s = xcalloc(1, sizeof(*s));
     s->id = ++all->id_last;
     s->d = d;
     s->link = l;
     s->uid = peer->uid;
     s->gid = peer->gid;
-    s->admin = peer->uid == 0 || peer->uid == d->self_uid;
+    s->admin = admin;
+    holder_change(all, s->uid, 1);
     s->held_last = &s->held_first;
     HASH_ADD(hh, all->by_id, id, sizeof(s->id), s);
     wire_link_set_ops(l, &session_ops, s);

@@ -164,7 +164,7 @@ static int dir_make(const char *path, uid_t uid, gid_t gid, struct err *err)
             continue;
         *p = '\0';
         if (mkdir(copy, 0755) == 0) {
-            if (chown(copy, uid, gid) < 0)
+            if (lchown(copy, uid, gid) < 0)
                 rc = err_errno(err, "%s", copy);
         } else if (errno != EEXIST) {
             rc = err_errno(err, "%s", copy);

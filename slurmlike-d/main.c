@@ -169,6 +169,24 @@ static int dirs_create(const char *path, struct err *err)
     return rc;
 }
 
+/* Who can write into the spool can have any program run as any user: jobs are started
+ * anew from its files. */
+static int spool_check(const char *spool, struct err *err)
+{
+    struct stat st;
+    if (lstat(spool, &st) < 0)
+        return err_errno(err, "%s", spool);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, -ENOTDIR, "spool %s: not a directory", spool);
+    if (st.st_uid != geteuid() || (st.st_mode & 022))
+        return err_set(err, SL_EACCESS,
+                       "spool %s: owner %u, mode %04o; it must be uid %u's and writable "
+                       "by nobody else (chown %u, chmod 755)",
+                       spool, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777,
+                       (unsigned)geteuid(), (unsigned)geteuid());
+    return 0;
+}
+
 /* One daemon a spool: the lock lives as long as the process. */
 static int spool_lock(const char *spool, struct err *err)
 {
@@ -224,7 +242,8 @@ static int noded_setup(struct noded *d, struct err *err)
     inventory_boot_id(d->boot_id, sizeof(d->boot_id));
     if (strlen(d->name) > NAME_LEN_MAX || strchr(d->name, '/') || !d->name[0])
         return err_set(err, -EINVAL, "\"%s\" is no node name", d->name);
-    if (dirs_create(d->spool, err) < 0 || spool_lock(d->spool, err) < 0)
+    if (dirs_create(d->spool, err) < 0 || spool_check(d->spool, err) < 0 ||
+        spool_lock(d->spool, err) < 0)
         return err->code;
     char *path = xasprintf("%s/reports", d->spool);
     d->reports = report_log_open(path, err);

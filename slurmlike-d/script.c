@@ -90,6 +90,9 @@ static void script_child(const char *path, const struct env_list *env, int out)
     dup2(out, 1);
     dup2(out, 2);
     close_range(3, ~0u, 0);
+    signal(SIGPIPE, SIG_DFL);
+    if (chdir("/") < 0)
+        dprintf(2, "/: %s\n", strerror(errno));
     execve(path, argv, env->v);
     dprintf(2, "%s: %s\n", path, strerror(errno));
     _exit(127);

@@ -651,6 +651,14 @@ void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
         return;
     }
     struct job *j = job_find(d, m->job->job_id, m->job->restart);
+    /* whose job it is was said by the controller, not by another node */
+    if (j && (m->job->uid != j->launch->job->uid || m->job->gid != j->launch->job->gid)) {
+        log_error("step", "job=%u step launch for uid=%u refused: the job is uid %u's",
+                  j->key.job_id, (unsigned)m->job->uid,
+                  (unsigned)j->launch->job->uid);
+        ask_refuse(from, tag, SL_EACCESS, "the job belongs to another user");
+        return;
+    }
     if (j && j->phase == JOB_PRESENT) {
         if (step_spawn(d, j, m, from, tag, &err) < 0)
             ask_refuse(from, tag, err.code, err.text);

@@ -22,6 +22,7 @@
 #define CPUS_PER_NODE_MAX 4096u
 #define GRES_PER_NODE_MAX 1024u
 #define CLIENTS_MAX 8192u              /* controller sessions at once */
+#define CLIENTS_PER_USER_MAX (CLIENTS_MAX / 2) /* so that nobody shuts out the others */
 #define CLIENT_OUTQ_BYTES_MAX (64u << 20) /* a slow reader is paused beyond this */
 
 #endif

@@ -190,6 +190,8 @@ int attach_accept(struct step *s, struct wire_link *l, uint32_t tag, const Sl__I
     a->watchers = w;
     a->watchers_count++;
     wire_link_set_ops(l, &watcher_ops, w);
+    if (w->input && a->input_paused)
+        wire_link_pause_reading(l, true);
     return 0;
 }
 
@@ -242,13 +244,18 @@ void attach_input_grant(struct step *s)
         wire_link_send(s->attach->owner, WIRE_IO_DATA, 0, &d.base, NULL);
 }
 
+/* sattach's input is held back as well: nobody grants it anything. */
 void attach_input_pause(struct step *s, bool pause)
 {
     struct attach *a = s->attach;
-    if (a && a->owner && a->input_paused != pause) {
-        a->input_paused = pause;
+    if (!a || a->input_paused == pause)
+        return;
+    a->input_paused = pause;
+    if (a->owner)
         wire_link_pause_reading(a->owner, pause);
-    }
+    for (struct watcher *w = a->watchers; w; w = w->next)
+        if (w->input)
+            wire_link_pause_reading(w->link, pause);
 }
 
 void attach_done(struct step *s)

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
+
+#define ROOM_WAIT_MSEC 1000 /* for the reader of a FIFO that output goes to */
 
 enum route { ROUTE_NULL, ROUTE_STREAM, ROUTE_ONE_TASK /* a stream, of only_task */,
              ROUTE_SHARED /* one file for the step */, ROUTE_PER_TASK, ROUTE_ROOT };
@@ -25,6 +28,7 @@ struct flow {             /* stdin, stdout or stderr of the whole step */
     const char *pattern;
     char *path;           /* ROUTE_SHARED and ROUTE_ROOT: expanded; in the step's arena */
     int fd;               /* of that file, -1: none */
+    int own_fd;           /* the same for our own lines; does not block; -1: none */
 };
 struct stdio {
     struct flow flow[3];
@@ -40,7 +44,7 @@ static void flow_parse(const struct step *s, unsigned number, const char *patter
                        struct flow *f)
 {
     char *end;
-    *f = (struct flow){.route = ROUTE_STREAM, .pattern = pattern, .fd = -1};
+    *f = (struct flow){.route = ROUTE_STREAM, .pattern = pattern, .fd = -1, .own_fd = -1};
     if (!pattern[0] || (!s->batch && strcmp(pattern, "all") == 0)) {
         if (s->launch->spec->detached)
             f->route = ROUTE_NULL;
@@ -96,6 +100,20 @@ static int file_open(struct step *s, unsigned number, const char *path, struct e
     return fd;
 }
 
+/* What we write must never wait for a FIFO's reader: a step that waits cannot be
+ * ended. The tasks' descriptor blocks as they expect, so ours is opened anew; of the file
+ * that is open already, not of whatever has its name by now. */
+static void own_fd_open(struct flow *f)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+    if (fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode))
+        f->own_fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+    else
+        f->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 /* The step-wide files: here when this process writes them. */
 static int flow_open(struct step *s, unsigned number, struct err *err)
 {
@@ -109,10 +127,14 @@ static int flow_open(struct step *s, unsigned number, struct err *err)
         return 0;
     if (number == 2 && out->fd >= 0 && strcmp(f->path, out->path) == 0) {
         f->fd = fcntl(out->fd, F_DUPFD_CLOEXEC, 3);
-        return f->fd < 0 ? err_errno(err, "%s", f->path) : 0;
+        if (f->fd < 0)
+            return err_errno(err, "%s", f->path);
+    } else if ((f->fd = file_open(s, number, f->path, err)) < 0) {
+        return f->fd;
     }
-    f->fd = file_open(s, number, f->path, err);
-    return f->fd < 0 ? f->fd : 0;
+    if (number > 0)
+        own_fd_open(f);
+    return 0;
 }
 
 int stdio_create(struct step *s, struct err *err)
@@ -174,9 +196,12 @@ void stdio_destroy(struct step *s)
         out_close(&s->tasks[i].out[0]);
         out_close(&s->tasks[i].out[1]);
     }
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 3; i++) {
         if (s->stdio->flow[i].fd >= 0)
             close(s->stdio->flow[i].fd);
+        if (s->stdio->flow[i].own_fd >= 0)
+            close(s->stdio->flow[i].own_fd);
+    }
     if (s->stdio->null_fd >= 0)
         close(s->stdio->null_fd);
     free(s->stdio);
@@ -484,11 +509,19 @@ void stdio_window(struct step *s, uint32_t rows, uint32_t cols)
 
 /* ---- files of the whole step ---------------------------------------------------------------------------- */
 
+/* A reader that is slow is waited for a little, unless the step is being ended. */
+static bool file_room(const struct step *s, const struct flow *f)
+{
+    struct pollfd p = {.fd = f->own_fd, .events = POLLOUT};
+    return errno == EAGAIN && !s->terminating && poll(&p, 1, ROOM_WAIT_MSEC) == 1 &&
+           !(p.revents & POLLERR);
+}
+
 static void file_put(struct step *s, struct flow *f, const char *p, size_t n)
 {
     while (n > 0) {
-        ssize_t got = write(f->fd, p, n);
-        if (got < 0 && errno == EINTR)
+        ssize_t got = write(f->own_fd, p, n);
+        if (got < 0 && (errno == EINTR || file_room(s, f)))
             continue;
         if (got <= 0) {
             log_warn("stdio", "step=%s file=%s output lost: %s", s->name, f->path,
@@ -504,7 +537,7 @@ bool stdio_sink(struct step *s, unsigned fd, const void *p, size_t n)
 {
     if (!s->stdio || s->stdio->flow[fd].route != ROUTE_ROOT)
         return false;
-    if (s->stdio->flow[fd].fd >= 0)
+    if (s->stdio->flow[fd].own_fd >= 0)
         file_put(s, &s->stdio->flow[fd], p, n);
     return true;
 }
@@ -512,7 +545,7 @@ bool stdio_sink(struct step *s, unsigned fd, const void *p, size_t n)
 bool stdio_tell(struct step *s, const char *line)
 {
     struct flow *f = s->stdio ? &s->stdio->flow[2] : NULL;
-    if (!f || f->fd < 0)
+    if (!f || f->own_fd < 0)
         return false;
     file_put(s, f, line, strlen(line));
     return true;

@@ -84,8 +84,8 @@ static void child_signals(void)
 {
     struct sigaction dfl = {.sa_handler = SIG_DFL};
     sigset_t none;
-    for (int i = 1; i < NSIG; i++)
-        if (i == SIGPIPE || i == SIGCHLD || i == SIGTERM || i == SIGINT || i == SIGHUP)
+    for (int i = 1; i < NSIG; i++) /* also what the daemons were started with */
+        if (i != SIGKILL && i != SIGSTOP)
             sigaction(i, &dfl, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STDIN_AHEAD_MAX 256 /* chunks from an owner that does not wait for grants */
+#define STDIN_AHEAD_MAX 16 /* chunks that a client sends without waiting for grants */
 
 struct child {
     struct step *step;
@@ -279,7 +279,7 @@ static void input_grant(struct step *s)
     struct tree *t = s->tree;
     uint64_t taken = t->input_got;
     if (stdio_input_queued(s) > STDIN_QUEUE_BYTES_MAX)
-        return;
+        taken = t->input_granted; /* what is here is not taken in yet */
     for (uint32_t i = 0; i < t->children_count; i++)
         if (!t->children[i].done && !t->children[i].lost &&
             t->children[i].input_taken < taken)
@@ -293,7 +293,7 @@ static void input_grant(struct step *s)
         else
             parent_send(s, WIRE_IO_DATA, &d.base);
     }
-    if (s->root)
+    if (s->root) /* a client that does not wait for grants is not read on */
         attach_input_pause(s, t->input_got - t->input_granted > STDIN_AHEAD_MAX);
 }
 

@@ -6,16 +6,45 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define USER_GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
 
+/* The supplementary groups are those that this node's databases give the uid, not
+ * those of whoever has the name that the controller knows: the two may differ. */
+static int groups_load(struct user *u, struct err *err)
+{
+    const struct passwd *pw = getpwnam(u->name);
+    if (!pw || pw->pw_uid != u->uid)
+        pw = getpwuid(u->uid);
+    u->groups_count = 32;
+    u->groups = xmalloc((size_t)u->groups_count * sizeof(gid_t));
+    if (!pw) {
+        u->groups_count = 1;
+        u->groups[0] = u->gid;
+        return 0;
+    }
+    char *name = xstrdup(pw->pw_name);
+    int rc = getgrouplist(name, u->gid, u->groups, &u->groups_count);
+    if (rc < 0) {
+        if (u->groups_count > USER_GROUPS_MAX)
+            u->groups_count = USER_GROUPS_MAX;
+        u->groups = xrealloc(u->groups, (size_t)u->groups_count * sizeof(gid_t));
+        rc = getgrouplist(name, u->gid, u->groups, &u->groups_count);
+    }
+    free(name);
+    return rc < 0 ? err_set(err, -E2BIG, "user %s: too many groups", u->name) : 0;
+}
+
 int user_init(struct user *u, uid_t uid, gid_t gid, const char *name, struct err *err)
 {
     *u = (struct user){.uid = uid, .gid = gid};
     u->drop = geteuid() == 0;
+    /* setresuid(2) takes -1 for "leave it", so that the task would stay root */
+    if (uid == (uid_t)-1 || gid == (gid_t)-1)
+        return err_set(err, SL_EACCESS, "uid %u gid %u: no user has that id",
+                       (unsigned)uid, (unsigned)gid);
     if (!u->drop && geteuid() != uid)
         return err_set(err, SL_EACCESS,
                        "this node runs jobs of uid %u only, not of uid %u",
@@ -26,18 +55,7 @@ int user_init(struct user *u, uid_t uid, gid_t gid, const char *name, struct err
         const struct passwd *pw = getpwuid(uid);
         u->name = pw ? xstrdup(pw->pw_name) : xasprintf("%u", (unsigned)uid);
     }
-    if (!u->drop)
-        return 0;
-    u->groups_count = 32;
-    u->groups = xmalloc((size_t)u->groups_count * sizeof(gid_t));
-    if (getgrouplist(u->name, gid, u->groups, &u->groups_count) < 0) {
-        if (u->groups_count > USER_GROUPS_MAX)
-            u->groups_count = USER_GROUPS_MAX;
-        u->groups = xrealloc(u->groups, (size_t)u->groups_count * sizeof(gid_t));
-        if (getgrouplist(u->name, gid, u->groups, &u->groups_count) < 0)
-            return err_set(err, -E2BIG, "user %s: too many groups", u->name);
-    }
-    return 0;
+    return u->drop ? groups_load(u, err) : 0;
 }
 
 void user_fini(struct user *u)
@@ -57,35 +75,37 @@ int user_become(const struct user *u)
     return 0;
 }
 
-/* glibc's setgroups() would change each thread of the process, and PMIx has one. */
-static long groups_set(int count, const gid_t *groups)
+/* glibc's calls would change each thread of the process, and PMIx has one. The effective
+ * ids only: the real ones stay root's, so that the user can neither signal nor trace
+ * this process meanwhile. Without euid 0 no capability is left in effect (with the
+ * file system ids alone CAP_SYS_PTRACE would open other users' files in /proc). */
+static int identity_set(int groups_count, const gid_t *groups, gid_t gid, uid_t uid)
 {
-    return syscall(SYS_setgroups, count, groups);
+    if (syscall(SYS_setgroups, groups_count, groups) < 0 ||
+        syscall(SYS_setresgid, -1, gid, -1) < 0 || syscall(SYS_setresuid, -1, uid, -1) < 0)
+        return -errno;
+    return 0;
 }
 
 int user_open(const struct user *u, const char *path, int flags, mode_t mode)
 {
-    gid_t own[64];
-    int fd, own_count = 0, saved;
+    gid_t own[64], own_gid = getegid();
+    int fd = -1, own_count, saved;
 
     if (!u->drop) {
         fd = open(path, flags | O_CLOEXEC, mode);
         return fd < 0 ? -errno : fd;
     }
     own_count = getgroups(64, own);
-    if (own_count < 0 || groups_set(u->groups_count, u->groups) < 0)
+    if (own_count < 0)
         return -errno;
-    setfsgid(u->gid);
-    setfsuid(u->uid); /* drops CAP_DAC_OVERRIDE and its like: capabilities(7) */
-    if ((uid_t)setfsuid((uid_t)-1) != u->uid) {
-        fd = -1;
-        saved = EPERM;
-    } else {
+    saved = -identity_set(u->groups_count, u->groups, u->gid, u->uid);
+    if (saved == 0) {
         fd = open(path, flags | O_CLOEXEC, mode);
         saved = errno;
     }
-    setfsuid(0);
-    setfsgid(0);
-    ASSERT(groups_set(own_count, own) == 0);
+    /* the uid first: with it the right to set the others comes back */
+    ASSERT(syscall(SYS_setresuid, -1, 0, -1) == 0);
+    ASSERT(identity_set(own_count, own, own_gid, 0) == 0);
     return fd < 0 ? -saved : fd;
 }
