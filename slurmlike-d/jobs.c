@@ -397,6 +397,11 @@ void job_launch(struct noded *d, Sl__Launch *m)
         sl__launch__free_unpacked(m, NULL);
         return;
     }
+    if (report_log_has_end(d->reports, m->job->job_id, m->job->restart)) {
+        /* repeated, and the end of the run is on its way: it must not run twice */
+        sl__launch__free_unpacked(m, NULL);
+        return;
+    }
     j = job_create(d, m);
     log_debug("job", "job=%u restart=%u launch node_index=%u", j->key.job_id,
               j->key.restart, m->node_index);

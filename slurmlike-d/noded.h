@@ -146,6 +146,8 @@ Sl__JobReport **report_log_pending(struct report_log *log, size_t *count);
 /* Those added since the last call (or all after report_log_rewind). */
 Sl__JobReport **report_log_unsent(struct report_log *log, size_t *count);
 void report_log_rewind(struct report_log *log);
+/* The run is over and clean here, and the controller has not said that it knows. */
+bool report_log_has_end(const struct report_log *log, uint32_t job_id, uint32_t restart);
 
 /* ---- jobs.c: presence of jobs, prolog to epilog ------------------------------------------- */
 

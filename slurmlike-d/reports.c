@@ -212,6 +212,17 @@ Sl__JobReport **report_log_unsent(struct report_log *log, size_t *count)
     return p;
 }
 
+bool report_log_has_end(const struct report_log *log, uint32_t job_id, uint32_t restart)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        const Sl__JobReport *r = log->reports[i];
+        if (r->job_id == job_id && r->restart == restart &&
+            (r->kind == SL__REPORT_KIND__REPORT_NODE_CLEAN || r->node_clean))
+            return true;
+    }
+    return false;
+}
+
 void report_log_rewind(struct report_log *log)
 {
     log->sent = 0;

@@ -14,22 +14,72 @@ static int denied(const struct command *cmd, const struct job *j, struct err *er
     return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
 }
 
-static int already_over(struct err *err)
+static int not_pending(const struct job *j, struct err *err)
 {
-    return err_set(err, SL_EALREADY_DONE, "%s", err_name(SL_EALREADY_DONE));
+    if (j->state == JOB_PENDING)
+        return 0;
+    return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
+}
+
+static int cancel_refused(const struct job *j, const struct command *cmd, struct err *err)
+{
+    uint32_t signal = cmd->job.signal;
+    if (job_state_finished((enum job_state)j->state) && !(j->flags & JOBF_COMPLETING))
+        return err_set(err, SL_EALREADY_DONE, "%s", err_name(SL_EALREADY_DONE));
+    if (j->state == JOB_PENDING && signal && signal != SIGKILL)
+        return err_set(err, SL_EINVAL_STATE, "Job is pending: no process to signal");
+    return 0;
+}
+
+static int requeue_refused(const struct job *j, struct err *err)
+{
+    if (j->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
+        return err_set(err, SL_EINVAL_STATE, "Only batch jobs can be requeued");
+    if (j->state == JOB_PENDING)
+        return err_set(err, SL_EINVAL_STATE, "Job is already pending execution");
+    return 0;
+}
+
+/* Every reason not to carry out a command on one job, before anything changes: an array's
+ * task is taken out of its array's record only for a command that will be carried out. */
+static int refused(const struct job *j, const struct command *cmd, struct err *err)
+{
+    if (denied(cmd, j, err) < 0)
+        return err->code;
+    switch (cmd->kind) {
+    case CMD_CANCEL:
+        return cancel_refused(j, cmd, err);
+    case CMD_RELEASE:
+        if (j->state == JOB_PENDING && j->hold & HOLD_ADMIN && !cmd->actor.admin)
+            return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+        return not_pending(j, err);
+    case CMD_REQUEUE:
+        return requeue_refused(j, err);
+    case CMD_SUSPEND:
+    case CMD_RESUME:
+        if (!cmd->actor.admin)
+            return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
+        if (j->state != (cmd->kind == CMD_SUSPEND ? JOB_RUNNING : JOB_SUSPENDED))
+            return err_set(err, SL_EINVAL_STATE,
+                           cmd->kind == CMD_SUSPEND ? "Job is not running"
+                                                    : "Job is not suspended");
+        return 0;
+    default: /* hold, top */
+        return not_pending(j, err);
+    }
 }
 
 /* ---- one job ----------------------------------------------------------------------- */
 
-static int cancel_running(struct core *c, struct job *j, const struct command *cmd,
-                          usec_t now, struct batch *out)
+static void cancel_running(struct core *c, struct job *j, const struct command *cmd,
+                           usec_t now, struct batch *out)
 {
     uint32_t signal = cmd->job.signal;
     if (signal == 0 && !cmd->job.has_step) {
         j->cancelled_by = cmd->actor.uid + 1;
         job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM, THEN_NOTHING, now, out,
                 cmd->job.reason && cmd->job.reason[0] ? cmd->job.reason : "CANCELLED");
-        return 0;
+        return;
     }
     for (uint32_t i = 0; i < j->alloc->count; i++) {
         terminate(c, j, j->alloc->node[i].node, c->policy.kill_wait, out, cmd->job.reason);
@@ -41,77 +91,67 @@ static int cancel_running(struct core *c, struct job *j, const struct command *c
         e->term.step_id = cmd->job.step_id;
         e->term.state = JOB_CANCELLED;
     }
-    return 0;
 }
 
-static int apply_cancel(struct core *c, struct job *j, const struct command *cmd, usec_t now,
-                        struct batch *out, struct err *err)
+/* Its run is ending: what there is to cancel is the run that was to follow. */
+static void cancel_ending(struct core *c, struct job *j, const struct command *cmd,
+                          struct batch *out)
 {
-    if (job_state_finished((enum job_state)j->state))
-        return j->flags & JOBF_COMPLETING ? 0 : already_over(err);
-    if (j->state == JOB_PENDING) {
-        if (cmd->job.signal && cmd->job.signal != SIGKILL)
-            return err_set(err, SL_EINVAL_STATE, "Job is pending: no process to signal");
+    if (j->then == THEN_NOTHING || cmd->job.signal || cmd->job.has_step)
+        return;
+    j->then = THEN_NOTHING;
+    j->state = JOB_CANCELLED;
+    j->reason = REASON_NONE;
+    j->cancelled_by = cmd->actor.uid + 1;
+    job_changed(c, j, out, true);
+}
+
+static void apply_cancel(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                         struct batch *out)
+{
+    if (j->flags & JOBF_COMPLETING)
+        cancel_ending(c, j, cmd, out);
+    else if (j->state == JOB_PENDING)
         job_cancel_pending(c, j, JOB_CANCELLED, cmd->actor.uid + 1, now, out);
-        return 0;
-    }
-    return cancel_running(c, j, cmd, now, out);
+    else
+        cancel_running(c, j, cmd, now, out);
 }
 
-static int apply_hold(struct core *c, struct job *j, const struct command *cmd, usec_t now,
-                      struct batch *out, struct err *err)
+static void apply_hold(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                       struct batch *out)
 {
-    if (j->state != JOB_PENDING)
-        return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
     if (cmd->kind == CMD_HOLD) {
         j->hold |= cmd->actor.admin && !cmd->job.user_hold ? HOLD_ADMIN : HOLD_USER;
     } else {
-        if (j->hold & HOLD_ADMIN && !cmd->actor.admin)
-            return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
         j->hold = 0;
         j->launch_failures = 0;
     }
     job_gate(c, j, now);
     job_changed(c, j, out, false);
-    return 0;
 }
 
-static int apply_requeue(struct core *c, struct job *j, const struct command *cmd, usec_t now,
-                         struct batch *out, struct err *err)
+static void apply_requeue(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                          struct batch *out)
 {
-    bool hold = cmd->job.requeue_hold;
-    if (j->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
-        return err_set(err, SL_EINVAL_STATE, "Only batch jobs can be requeued");
-    if (j->state == JOB_PENDING)
-        return err_set(err, SL_EINVAL_STATE, "Job is already pending execution");
+    enum then then = cmd->job.requeue_hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE;
     if (j->flags & JOBF_COMPLETING) {
-        j->then = hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE;
+        j->then = (uint8_t)then;
     } else if (j->alloc) {
-        job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM,
-                hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE, now, out, "REQUEUE");
+        job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM, then, now, out, "REQUEUE");
     } else { /* finished: runs again */
-        j->then = hold ? THEN_REQUEUE_HOLD : THEN_REQUEUE;
+        j->then = (uint8_t)then;
         j->alloc = xcalloc(1, sizeof *j->alloc);
         job_node_clean(c, j, NONE, now, out);
     }
     job_changed(c, j, out, false);
-    return 0;
 }
 
-static int apply_suspend(struct core *c, struct job *j, const struct command *cmd, usec_t now,
-                         struct batch *out, struct err *err)
+static void apply_suspend(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                          struct batch *out)
 {
     bool suspend = cmd->kind == CMD_SUSPEND;
-    if (!cmd->actor.admin)
-        return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
-    if (j->state != (suspend ? JOB_RUNNING : JOB_SUSPENDED))
-        return err_set(err, SL_EINVAL_STATE, suspend ? "Job is not running" : "Job is not suspended");
-    for (uint32_t i = 0; i < j->alloc->count; i++) {
-        terminate(c, j, j->alloc->node[i].node, 0, out, "");
-        struct effect *e = &out->effects[out->effects_count - 1];
-        e->term.suspend = suspend;
-        e->term.resume = !suspend;
-    }
+    for (uint32_t i = 0; i < j->alloc->count; i++)
+        suspend_send(c, j, j->alloc->node[i].node, suspend, out);
     if (suspend) {
         j->suspended_since = now;
         j->state = JOB_SUSPENDED;
@@ -124,59 +164,64 @@ static int apply_suspend(struct core *c, struct job *j, const struct command *cm
                       TIMER_LIMIT, j->id);
     }
     job_changed(c, j, out, true);
-    return 0;
 }
 
-static int apply_top(struct core *c, struct job *j, const struct command *cmd,
-                     struct batch *out, struct err *err)
+static void apply_top(struct core *c, struct job *j, struct batch *out)
 {
     uint32_t best = 0;
-    if (j->state != JOB_PENDING)
-        return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
     for (uint32_t i = 0; i < c->jobs; i++)
         if (c->job[i]->state == JOB_PENDING && c->job[i]->uid == j->uid &&
             c->job[i]->priority > best)
             best = c->job[i]->priority;
-    (void)cmd;
     if (best > j->priority) {
         j->priority = best < UINT32_MAX - 1 ? best + 1 : best;
         c->queue_sorted = false;
         c->plan_wanted = true;
     }
     job_changed(c, j, out, false);
-    return 0;
+}
+
+static void apply_client(struct core *c, struct job *j, bool lost, usec_t now,
+                         struct batch *out)
+{
+    if (job_state_finished((enum job_state)j->state))
+        return;
+    j->client_lost = lost;
+    j->client_lost_at = lost ? now : 0;
+    if (lost && c->policy.inactive_limit)
+        timer_add(c, now + c->policy.inactive_limit, TIMER_CLIENT, j->id);
+    job_changed(c, j, out, false);
 }
 
 static int apply_one(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                      struct batch *out, struct err *err)
 {
     if (cmd->kind == CMD_CLIENT_LOST || cmd->kind == CMD_CLIENT_BACK) {
-        bool lost = cmd->kind == CMD_CLIENT_LOST;
-        if (job_state_finished((enum job_state)j->state))
-            return 0;
-        j->client_lost = lost;
-        j->client_lost_at = lost ? now : 0;
-        if (lost && c->policy.inactive_limit)
-            timer_add(c, now + c->policy.inactive_limit, TIMER_CLIENT, j->id);
-        job_changed(c, j, out, false);
+        apply_client(c, j, cmd->kind == CMD_CLIENT_LOST, now, out);
         return 0;
     }
-    if (denied(cmd, j, err) < 0)
+    if (refused(j, cmd, err) < 0)
         return err->code;
     switch (cmd->kind) {
     case CMD_CANCEL:
-        return apply_cancel(c, j, cmd, now, out, err);
+        apply_cancel(c, j, cmd, now, out);
+        break;
     case CMD_HOLD:
     case CMD_RELEASE:
-        return apply_hold(c, j, cmd, now, out, err);
+        apply_hold(c, j, cmd, now, out);
+        break;
     case CMD_REQUEUE:
-        return apply_requeue(c, j, cmd, now, out, err);
+        apply_requeue(c, j, cmd, now, out);
+        break;
     case CMD_SUSPEND:
     case CMD_RESUME:
-        return apply_suspend(c, j, cmd, now, out, err);
+        apply_suspend(c, j, cmd, now, out);
+        break;
     default:
-        return apply_top(c, j, cmd, out, err);
+        apply_top(c, j, out);
+        break;
     }
+    return 0;
 }
 
 /* The record of an array stands for its waiting tasks; started ones have their own. */
@@ -228,7 +273,7 @@ static int apply_job(struct core *c, const struct command *cmd, usec_t now,
     if (!t)
         return err_set(err, SL_EINVAL_JOB_ID, "%s %u_%u", err_name(SL_EINVAL_JOB_ID),
                        cmd->job.job_id, cmd->job.task_id);
-    if (denied(cmd, t, err) < 0)
+    if (refused(t, cmd, err) < 0)
         return err->code;
     if (task_waits(t, cmd->job.task_id)) {
         t = job_split(c, t, cmd->job.task_id, out);
@@ -251,6 +296,7 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
             if (j->deps[i].delay && j->deps[i].state != DEP_MET)
                 j->deps[i].state = DEP_WAIT;
         job_gate(c, j, now);
+        job_changed(c, j, out, false);
         break;
     case TIMER_LIMIT:
         if (j->state == JOB_RUNNING && j->limit != SPAN_INFINITE &&

@@ -166,12 +166,16 @@ void queue_sort(struct core *c)
     c->queue_sorted = true;
 }
 
+/* Is it to be looked at again when another job starts or ends? */
+static void waits_set(struct core *c, struct job *j, bool waits)
+{
+    if (waits != j->waits)
+        c->waiting_deps += waits ? 1 : -1;
+    j->waits = waits;
+}
+
 static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_reason reason)
 {
-    bool waits = gate == GATE_DEPENDENCY || gate == GATE_ARRAY_LIMIT;
-    bool waited = j->gate == GATE_DEPENDENCY || j->gate == GATE_ARRAY_LIMIT;
-    if (waits != waited)
-        c->waiting_deps += waits ? 1 : -1;
     j->gate = (uint8_t)gate;
     if (gate != GATE_OPEN) {
         j->reason = (uint8_t)reason;
@@ -191,6 +195,13 @@ uint32_t array_running(const struct core *c, uint32_t array_id)
     return n;
 }
 
+static enum job_reason hold_reason(const struct job *j)
+{
+    return j->hold & HOLD_LAUNCH  ? REASON_LAUNCH_FAILED_HELD
+           : j->hold & HOLD_ADMIN ? REASON_HELD_ADMIN
+                                  : REASON_HELD_USER;
+}
+
 void job_gate(struct core *c, struct job *j, usec_t now)
 {
     if (j->state != JOB_PENDING || (j->flags & JOBF_COMPLETING)) {
@@ -198,10 +209,10 @@ void job_gate(struct core *c, struct job *j, usec_t now)
         return;
     }
     enum dep_state dep = j->deps_count ? depend_eval(c, j, now) : DEP_MET;
+    /* also behind a hold: what it depends on may be forgotten before the release */
+    waits_set(c, j, dep != DEP_MET);
     if (j->hold) {
-        gate_set(c, j, GATE_HOLD, j->hold & HOLD_LAUNCH  ? REASON_LAUNCH_FAILED_HELD
-                                  : j->hold & HOLD_ADMIN ? REASON_HELD_ADMIN
-                                                         : REASON_HELD_USER);
+        gate_set(c, j, GATE_HOLD, hold_reason(j));
     } else if (dep != DEP_MET) {
         gate_set(c, j, GATE_DEPENDENCY,
                  dep == DEP_NEVER ? REASON_DEPENDENCY_NEVER : REASON_DEPENDENCY);
@@ -209,11 +220,29 @@ void job_gate(struct core *c, struct job *j, usec_t now)
         gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
         timer_add(c, j->begin, TIMER_BEGIN, j->id);
     } else if (j->throttle && j->rest_count && array_running(c, j->array_id) >= j->throttle) {
+        waits_set(c, j, true);
         gate_set(c, j, GATE_ARRAY_LIMIT, REASON_ARRAY_TASK_LIMIT);
     } else {
         if (j->eligible == 0)
             j->eligible = now;
         gate_set(c, j, GATE_OPEN, REASON_NONE);
+    }
+}
+
+void job_gate_load(struct core *c, struct job *j, usec_t now)
+{
+    bool waits = false;
+    for (uint32_t i = 0; i < j->deps_count; i++)
+        waits = waits || j->deps[i].state == DEP_WAIT;
+    if (waits) {
+        waits_set(c, j, true);
+        gate_set(c, j, j->hold ? GATE_HOLD : GATE_DEPENDENCY,
+                 j->hold ? hold_reason(j) : REASON_DEPENDENCY);
+    } else if (j->begin && !j->eligible && !j->hold) {
+        gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
+        timer_add(c, j->begin, TIMER_BEGIN, j->id);
+    } else {
+        job_gate(c, j, now);
     }
 }
 
@@ -248,7 +277,7 @@ static int parts_of(struct core *c, const Sl__JobSpec *s, const struct actor *wh
 }
 
 /* A request that could not run on the empty partition is refused at once. */
-static int fits_ever(struct core *c, struct job *j, struct err *err)
+int job_fits_ever(struct core *c, struct job *j, struct err *err)
 {
     struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
     struct placement p = {0};
@@ -334,7 +363,7 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
     if (rc == 0)
         rc = spec_store(c, j, s, err);
     if (rc == 0)
-        rc = fits_ever(c, j, err);
+        rc = job_fits_ever(c, j, err);
     if (rc == 0)
         rc = array_take(c, j, s, err);
     if (rc == 0)
@@ -445,11 +474,19 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     fresh.array_task = task;
     fresh.queued = false;
     fresh.deps = NULL;
-    fresh.deps_count = 0;
+    if (j->deps_count) { /* a task taken out before they are met waits for them by itself */
+        fresh.deps = xmalloc(j->deps_count * sizeof *fresh.deps);
+        memcpy(fresh.deps, j->deps, j->deps_count * sizeof *fresh.deps);
+    }
     fresh.steps = NULL;
     fresh.steps_count = fresh.steps_cap = 0;
     fresh.gate = GATE_OPEN;
+    fresh.waits = false;
     *t = fresh;
+    if (t->state != JOB_PENDING) { /* the array was cancelled, and this task runs again */
+        c->pending--;
+        timer_add(c, t->end + c->policy.job_keep, TIMER_PURGE, t->id);
+    }
     intern_ref(&c->text, t->user);
     intern_ref(&c->text, t->name);
     intern_ref(&c->text, t->account);
@@ -467,6 +504,26 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     job_changed(c, t, out, false);
     batch_change(out, CHANGE_META, 0, 0);
     return t;
+}
+
+/* Takes a split back, before anyone saw it. */
+void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next)
+{
+    uint32_t at = 0, task = t->array_task;
+    if (t == j) {
+        j->rest_count = 1;
+        j->is_task = false;
+        j->array_task = NO_VAL;
+        return;
+    }
+    while (at < j->rest_count && j->rest[at] < task)
+        at++;
+    memmove(j->rest + at + 1, j->rest + at, (j->rest_count - at) * sizeof *j->rest);
+    j->rest[at] = task;
+    j->rest_count++;
+    waits_set(c, t, false);
+    job_drop(c, t, NULL);
+    c->job_id_next = id_next;
 }
 
 /* ---- start and end -------------------------------------------------------------------------------- */
@@ -510,6 +567,15 @@ void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait,
     e->term.kill_wait = kill_wait;
     e->term.state = j->state;
     snprintf(e->text, sizeof e->text, "%s", text ? text : "");
+}
+
+void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend,
+                  struct batch *out)
+{
+    terminate(c, j, node, 0, out, "");
+    struct effect *e = &out->effects[out->effects_count - 1];
+    e->term.suspend = suspend;
+    e->term.resume = !suspend;
 }
 
 static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch *out)
@@ -602,8 +668,7 @@ void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uin
                         usec_t now, struct batch *out)
 {
     queue_del(c, j);
-    if (j->gate == GATE_DEPENDENCY || j->gate == GATE_ARRAY_LIMIT)
-        c->waiting_deps--;
+    waits_set(c, j, false);
     j->gate = GATE_OPEN;
     c->pending--;
     j->state = (uint8_t)state;

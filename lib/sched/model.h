@@ -205,7 +205,7 @@ struct job {
     uint32_t tier;           /* of its best partition */
     uint8_t state, type, hold, gate, reason, last_state, then;
     uint16_t flags;
-    bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued, never;
+    bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued, waits;
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
     usec_t submit, eligible, begin, start, end, deadline, limit;
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
@@ -249,7 +249,7 @@ struct core {
     struct job **queue;      /* best first; NULL: taken out */
     uint32_t queue_count, queue_cap, queue_holes;
     bool queue_sorted;
-    uint32_t waiting_deps;   /* jobs behind GATE_DEPENDENCY or GATE_ARRAY_LIMIT */
+    uint32_t waiting_deps;   /* jobs with unmet dependencies or behind GATE_ARRAY_LIMIT */
     bool deps_dirty;         /* something ended or started: look at them again */
     struct timer *timer;     /* binary heap by time; stale entries are harmless */
     uint32_t timers, timers_cap;
@@ -324,11 +324,17 @@ struct job *job_add(struct core *c, uint32_t id);
 void job_drop(struct core *c, struct job *j, struct batch *out);
 uint32_t job_id_take(struct core *c);
 void job_gate(struct core *c, struct job *j, usec_t now);
+/* The gate of a loaded job. What would change its record (a dependency met, a begin time that
+ * has come) is left to the first pass and the timers, which have a batch to say so. */
+void job_gate_load(struct core *c, struct job *j, usec_t now);
 void queue_put(struct core *c, struct job *j);
 void queue_del(struct core *c, struct job *j);
 void queue_sort(struct core *c);
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
 struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
+void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next);
+/* Could it run on the empty cluster? If not, why. */
+int job_fits_ever(struct core *c, struct job *j, struct err *err);
 void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p, usec_t now, struct batch *out);
 /* Ends a run: final state, TERMINATE to nodes that are not clean (unless `done_clean`). */
 void job_end(struct core *c, struct job *j, enum job_state state, enum job_reason reason,
@@ -338,6 +344,7 @@ void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uin
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify);
 uint32_t array_running(const struct core *c, uint32_t array_id);
 void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, struct batch *out, const char *text);
+void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend, struct batch *out);
 
 /* depend.c */
 int depend_parse(struct core *c, struct job *j, const char *text, struct err *err);

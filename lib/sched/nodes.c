@@ -201,7 +201,8 @@ static bool reg_has(const Sl__NodeRegister *reg, const struct job *j)
     return false;
 }
 
-/* What the node runs and we know nothing of, or gave up: end it there. */
+/* What the node runs and we know nothing of, or gave up: end it there. What is ours is told
+ * whether it is suspended: that message may have been lost with the former link. */
 static void reg_orphans(struct core *c, uint32_t i, const Sl__NodeRegister *reg,
                         struct batch *out)
 {
@@ -212,6 +213,8 @@ static void reg_orphans(struct core *c, uint32_t i, const Sl__NodeRegister *reg,
         for (uint32_t a = 0; j && j->alloc && j->restart == nj->restart && a < j->alloc->count; a++)
             ours = ours || (j->alloc->node[a].node == i && !j->alloc->node[a].clean &&
                             j->state <= JOB_SUSPENDED && j->state != JOB_PENDING);
+        if (ours && (j->state == JOB_SUSPENDED || j->suspended_total))
+            suspend_send(c, j, i, j->state == JOB_SUSPENDED, out);
         if (ours)
             continue;
         struct effect *e = batch_effect(out, EFFECT_TERMINATE);
@@ -223,9 +226,11 @@ static void reg_orphans(struct core *c, uint32_t i, const Sl__NodeRegister *reg,
     }
 }
 
-/* Our jobs there: not confirmed and absent: launch again; confirmed and absent: lost. */
+/* Our jobs there: not confirmed and absent: launch again; confirmed and absent: lost. After
+ * a reboot an unconfirmed one may have run, with its reports lost: lost as well, since it
+ * must not run twice under one number. */
 static void reg_expected(struct core *c, uint32_t i, const Sl__NodeRegister *reg,
-                         usec_t now, struct batch *out)
+                         bool rebooted, usec_t now, struct batch *out)
 {
     for (uint32_t k = 0; k < c->jobs; k++) {
         struct job *j = c->job[k];
@@ -235,7 +240,7 @@ static void reg_expected(struct core *c, uint32_t i, const Sl__NodeRegister *reg
                 continue;
             if (j->flags & JOBF_COMPLETING) {
                 job_node_clean(c, j, i, now, out);
-            } else if (!an->launched) {
+            } else if (!an->launched && !rebooted) {
                 struct effect *e = batch_effect(out, EFFECT_LAUNCH_NODE);
                 e->job_id = j->id;
                 e->restart = j->restart;
@@ -289,7 +294,7 @@ int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now,
         n->last_busy = 0;
     parts_derive(c);
     reg_orphans(c, i, reg, out);
-    reg_expected(c, i, reg, now, out);
+    reg_expected(c, i, reg, rebooted, now, out);
     nodes_changed(c, i, out);
     return 0;
 }
@@ -305,7 +310,7 @@ void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out)
     nodes_changed(c, i, out);
 }
 
-/* Jobs on a node that will not come back: their part there is gone. */
+/* Jobs on a node that is given up: their part there is gone. */
 static void node_jobs_fail(struct core *c, uint32_t i, usec_t now, struct batch *out)
 {
     for (uint32_t k = 0; k < c->jobs; k++) {
@@ -315,6 +320,8 @@ static void node_jobs_fail(struct core *c, uint32_t i, usec_t now, struct batch 
             if (an->node != i || an->clean)
                 continue;
             if (!(j->flags & JOBF_COMPLETING)) {
+                if (c->node[i].connected) /* given up by an operator, but it listens */
+                    terminate(c, j, i, c->policy.kill_wait, out, "NODE FAILURE");
                 an->clean = true;
                 alloc_give_node(c, j, an);
                 j->alloc->unclean--;

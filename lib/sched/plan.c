@@ -198,7 +198,16 @@ static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room
     return false;
 }
 
-/* Jobs behind a dependency or an array limit, after something started or ended. */
+static uint32_t deps_waiting(const struct job *j)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < j->deps_count; i++)
+        n += j->deps[i].state == DEP_WAIT;
+    return n;
+}
+
+/* Jobs behind a dependency or an array limit, after something started or ended. What is
+ * met is recorded: the job it was met by may be forgotten before the others are. */
 static void gates_again(struct core *c, usec_t now, struct batch *out)
 {
     if (!c->deps_dirty)
@@ -206,12 +215,12 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
     c->deps_dirty = false;
     for (uint32_t i = 0; c->waiting_deps && i < c->jobs; i++) {
         struct job *j = c->job[i];
-        if (j->state != JOB_PENDING ||
-            (j->gate != GATE_DEPENDENCY && j->gate != GATE_ARRAY_LIMIT))
+        if (!j->waits)
             continue;
         uint8_t before = j->reason, gate = j->gate;
+        uint32_t waiting = deps_waiting(j);
         job_gate(c, j, now);
-        if (j->reason != before || j->gate != gate)
+        if (j->reason != before || j->gate != gate || deps_waiting(j) != waiting)
             job_changed(c, j, out, false);
     }
 }

@@ -405,7 +405,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
             for (uint32_t k = 0; j->alloc && k < j->alloc->count; k++)
                 c->node[j->alloc->node[k].node].completing += !j->alloc->node[k].clean;
         if (j->state == JOB_PENDING)
-            job_gate(c, j, now);
+            job_gate_load(c, j, now);
         if (j->alloc && j->state == JOB_RUNNING && j->limit != SPAN_INFINITE)
             timer_add(c, j->start + j->suspended_total + j->limit + c->policy.over_time_limit,
                       TIMER_LIMIT, j->id);

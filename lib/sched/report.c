@@ -25,6 +25,8 @@ static void on_launched(struct core *c, struct job *j, uint32_t node, struct bat
     if (!k || k->launched)
         return;
     k->launched = true;
+    if (j->state == JOB_SUSPENDED) /* the launch may have overtaken the suspension */
+        suspend_send(c, j, node, true, out);
     if (--j->alloc->unlaunched == 0 && (j->flags & JOBF_CONFIGURING)) {
         j->flags &= (uint16_t)~JOBF_CONFIGURING;
         j->launch_failures = 0;
@@ -124,7 +126,6 @@ static Sl__StepRecord *step_copy(const Sl__StepRecord *s)
 
 static void on_step(struct core *c, struct job *j, const Sl__JobReport *r, struct batch *out)
 {
-    (void)c;
     if (r->kind == SL__REPORT_KIND__REPORT_STEP_START && r->step &&
         j->alloc && !(j->flags & JOBF_COMPLETING)) {
         step_drop(j, r->step_id);
@@ -137,6 +138,7 @@ static void on_step(struct core *c, struct job *j, const Sl__JobReport *r, struc
             j->derived_exit = r->exit_status;
     }
     batch_change(out, CHANGE_STEP, r->job_id, r->step_id);
+    job_changed(c, j, out, false); /* its record has the running steps and the worst exit */
 }
 
 void report_apply(struct core *c, const char *name, const Sl__JobReport *r, usec_t now,

@@ -68,21 +68,22 @@ static int up_partition(struct core *c, struct job *j, const struct command *cmd
                         const char *v, usec_t now, struct err *err)
 {
     char *list = xstrdup(v), *save = NULL;
+    uint32_t tier = 0;
     int rc = 0;
     (void)cmd;
     (void)now;
-    j->tier = 0;
     for (char *p = strtok_r(list, ",", &save); p && rc == 0; p = strtok_r(NULL, ",", &save)) {
         long at = parts_find(c, p);
         if (at < 0)
             rc = err_set(err, SL_EINVAL_PARTITION, "invalid partition specified: %s", p);
-        else if (c->part[at].conf.priority_tier > j->tier)
-            j->tier = c->part[at].conf.priority_tier;
+        else if (c->part[at].conf.priority_tier > tier)
+            tier = c->part[at].conf.priority_tier;
     }
     free(list);
-    if (rc == 0)
-        text_set(c, &j->parts, v);
-    return rc;
+    if (rc < 0)
+        return rc;
+    j->tier = tier;
+    return text_set(c, &j->parts, v);
 }
 
 static int up_nice(struct core *c, struct job *j, const struct command *cmd, const char *v,
@@ -226,21 +227,50 @@ static int up_spec(struct core *c, struct job *j, const struct command *cmd, con
 static const struct {
     const char *key;
     update_f set;
-    bool running; /* may change while it runs */
+    enum { PENDING, RUNNING, SIZE } when; /* RUNNING: also while it runs; SIZE: while pending, and
+                                             it must still be possible afterwards */
 } fields[] = {
-    {"TimeLimit", up_limit, true},        {"JobName", up_name, true},
-    {"Name", up_name, true},              {"Account", up_account, false},
-    {"Partition", up_partition, false},   {"Nice", up_nice, false},
-    {"Priority", up_priority, false},     {"Dependency", up_depend, false},
-    {"StartTime", up_begin, false},       {"EligibleTime", up_begin, false},
-    {"Deadline", up_deadline, false},     {"Requeue", up_requeue, true},
-    {"ArrayTaskThrottle", up_throttle, true}, {"Comment", up_spec, true},
-    {"Features", up_spec, false},         {"ReqNodeList", up_spec, false},
-    {"ExcNodeList", up_spec, false},      {"WorkDir", up_spec, false},
-    {"StdOut", up_spec, false},           {"StdErr", up_spec, false},
-    {"MinMemoryNode", up_spec, false},    {"MinMemoryCPU", up_spec, false},
-    {"NumNodes", up_spec, false},
+    {"TimeLimit", up_limit, RUNNING},        {"JobName", up_name, RUNNING},
+    {"Name", up_name, RUNNING},              {"Account", up_account, PENDING},
+    {"Partition", up_partition, SIZE}, {"Nice", up_nice, PENDING},
+    {"Priority", up_priority, PENDING},     {"Dependency", up_depend, PENDING},
+    {"StartTime", up_begin, PENDING},       {"EligibleTime", up_begin, PENDING},
+    {"Deadline", up_deadline, PENDING},     {"Requeue", up_requeue, RUNNING},
+    {"ArrayTaskThrottle", up_throttle, RUNNING}, {"Comment", up_spec, RUNNING},
+    {"Features", up_spec, SIZE},   {"ReqNodeList", up_spec, SIZE},
+    {"ExcNodeList", up_spec, SIZE}, {"WorkDir", up_spec, PENDING},
+    {"StdOut", up_spec, PENDING},           {"StdErr", up_spec, PENDING},
+    {"MinMemoryNode", up_spec, SIZE}, {"MinMemoryCPU", up_spec, SIZE},
+    {"NumNodes", up_spec, SIZE},
 };
+
+/* Sets what decides where it can run; all as before when it could run nowhere. */
+static int size_set(struct core *c, struct job *j, const struct command *cmd, update_f set,
+                    usec_t now, struct err *err)
+{
+    struct job was = {.request = j->request, .tail = j->tail, .ident = j->ident,
+                      .parts = j->parts, .tier = j->tier};
+    intern_ref(&c->request_keys, was.request);
+    intern_ref(&c->blobs, was.tail);
+    intern_ref(&c->blobs, was.ident);
+    intern_ref(&c->text, was.parts);
+    int rc = set(c, j, cmd, cmd->update.value, now, err);
+    if (rc == 0)
+        rc = job_fits_ever(c, j, err);
+    if (rc < 0) { /* `was` takes what is to be dropped */
+        struct job now_is = {.request = j->request, .tail = j->tail, .ident = j->ident,
+                             .parts = j->parts};
+        j->request = was.request;
+        j->tail = was.tail;
+        j->ident = was.ident;
+        j->parts = was.parts;
+        j->tier = was.tier;
+        was = now_is;
+    }
+    spec_drop(c, &was);
+    intern_drop(&c->text, was.parts);
+    return rc;
+}
 
 static int update_one(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                       struct batch *out, struct err *err)
@@ -252,9 +282,11 @@ static int update_one(struct core *c, struct job *j, const struct command *cmd, 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (strcasecmp(fields[i].key, cmd->update.key) != 0)
             continue;
-        if (j->state != JOB_PENDING && !fields[i].running)
+        if (j->state != JOB_PENDING && fields[i].when != RUNNING)
             return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
-        int rc = fields[i].set(c, j, cmd, cmd->update.value, now, err);
+        int rc = fields[i].when == SIZE
+                     ? size_set(c, j, cmd, fields[i].set, now, err)
+                     : fields[i].set(c, j, cmd, cmd->update.value, now, err);
         if (rc < 0)
             return rc;
         queue_del(c, j);
@@ -277,5 +309,15 @@ int update_job(struct core *c, const struct command *cmd, usec_t now, struct bat
     if (!j)
         return err_set(err, SL_EINVAL_JOB_ID, "%s %u", err_name(SL_EINVAL_JOB_ID),
                        cmd->update.job_id);
-    return update_one(c, j, cmd, now, out, err);
+    bool waits = false; /* one task of those that the array's record stands for */
+    for (uint32_t i = 0; cmd->update.has_task && i < j->rest_count; i++)
+        waits = waits || j->rest[i] == cmd->update.task_id;
+    uint32_t id_next = c->job_id_next;
+    struct job *t = waits ? job_split(c, j, cmd->update.task_id, out) : j;
+    if (!t)
+        return err_set(err, SL_ETOO_MANY, "no job id is free");
+    int rc = update_one(c, t, cmd, now, out, err);
+    if (rc < 0 && waits)
+        job_unsplit(c, j, t, id_next);
+    return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading: what the controller shows, and core_check.
+ * Reading: what the controller shows.
  */
 #include "sched/model.h"
 
@@ -443,73 +443,4 @@ const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t
 {
     const struct job *j = job_find(c, job_id);
     return j && i < j->steps_count ? j->steps[i] : NULL;
-}
-
-/* ---- invariants ------------------------------------------------------------------------------ */
-
-static int check_job(const struct core *c, const struct job *j, struct err *err)
-{
-    bool holds = j->state == JOB_RUNNING || j->state == JOB_SUSPENDED ||
-                 (j->flags & JOBF_COMPLETING);
-    if (holds != (j->alloc != NULL))
-        return err_set(err, -EINVAL, "job %u: state %s, flags %u, %s allocation", j->id,
-                       job_state_name((enum job_state)j->state), j->flags,
-                       j->alloc ? "an" : "no");
-    if (j->queued != (j->state == JOB_PENDING && j->gate == GATE_OPEN &&
-                      !(j->flags & JOBF_COMPLETING)))
-        return err_set(err, -EINVAL, "job %u: queued=%d, gate %d, state %d", j->id, j->queued,
-                       j->gate, j->state);
-    (void)c;
-    return 0;
-}
-
-struct held { uint32_t cores, jobs; uint64_t mem; };
-
-static int check_held(const struct core *c, struct held *held, uint64_t **used,
-                      struct err *err)
-{
-    for (uint32_t i = 0; i < c->jobs; i++) {
-        const struct job *j = c->job[i];
-        for (uint32_t k = 0; j->alloc && k < j->alloc->count; k++) {
-            const struct alloc_node *an = &j->alloc->node[k];
-            size_t words = BS_WORDS(c->node[an->node].cores);
-            if (an->clean)
-                continue;
-            if (bs_meets(used[an->node], an->core, words))
-                return err_set(err, -EINVAL, "node %s: a core is held twice, by job %u too",
-                               c->node[an->node].name, j->id);
-            bs_or(used[an->node], an->core, words);
-            held[an->node].cores += an->cores;
-            held[an->node].mem += an->mem;
-            held[an->node].jobs++;
-        }
-    }
-    return 0;
-}
-
-int core_check(const struct core *c, struct err *err)
-{
-    struct held *held = xcalloc(c->nodes ? c->nodes : 1, sizeof *held);
-    uint64_t **used = xcalloc(c->nodes ? c->nodes : 1, sizeof *used);
-    int rc = 0;
-    for (uint32_t i = 0; i < c->nodes; i++)
-        used[i] = xcalloc(BS_WORDS(c->node[i].cores) + 1, sizeof **used);
-    for (uint32_t i = 0; rc == 0 && i < c->jobs; i++)
-        rc = check_job(c, c->job[i], err);
-    if (rc == 0)
-        rc = check_held(c, held, used, err);
-    for (uint32_t i = 0; rc == 0 && i < c->nodes; i++) {
-        const struct node *n = &c->node[i];
-        if (held[i].cores != n->cores - n->cores_free || held[i].mem != n->mem_used ||
-            held[i].jobs != n->jobs_count ||
-            (n->core_used && memcmp(used[i], n->core_used, BS_WORDS(n->cores) * 8) != 0))
-            rc = err_set(err, -EINVAL, "node %s: jobs hold %u cores and %llu MiB, counted are %u and %llu",
-                         n->name, held[i].cores, (unsigned long long)held[i].mem,
-                         n->cores - n->cores_free, (unsigned long long)n->mem_used);
-    }
-    for (uint32_t i = 0; i < c->nodes; i++)
-        free(used[i]);
-    free(used);
-    free(held);
-    return rc;
 }

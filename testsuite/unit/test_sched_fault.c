@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The core under faults: what users, nodes, links, disk and clock may do, drawn from a
+ * seed, with every invariant checked after each step and every promise (sched_truth.h)
+ * at the end of each episode, when all faults are healed and all must come to rest.
+ *
+ *   SLURMLIKE_SEED=N         one run with this seed (a failure prints its own)
+ *   SLURMLIKE_FAULT_STEPS=N  steps a run, 5000 unless set
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sched_truth.h"
+#include "sched_world.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OWNER 1000u
+#define EPISODE_STEPS 1500u
+#define JOBS_ALIVE_MAX 60u
+#define REST_ROUNDS_MAX 20000u
+#define STEPS_DEFAULT 5000u
+
+static const struct actor owner = {.uid = OWNER, .gid = OWNER, .user = "u"};
+static const struct actor root = {.admin = true, .user = "root"};
+
+/* ---- users ---------------------------------------------------------------------- */
+
+static uint32_t job_any(struct world *w)
+{
+    uint32_t count = (uint32_t)core_job_count(w->core, false), id = 0, cursor = 0;
+    for (uint32_t skip = world_below(w, count) + 1; skip && cursor != UINT32_MAX;
+         skip--) {
+        uint32_t found;
+        cursor = core_job_next(w->core, cursor, &found);
+        if (cursor != UINT32_MAX)
+            id = found;
+    }
+    return id;
+}
+
+static struct need need_draw(struct world *w, char *text, size_t n)
+{
+    static const struct {
+        const char *name;
+        char kind;
+    } kinds[] = {
+        {"after", 's'}, {"afterany", 'o'}, {"afterok", 'g'}, {"afternotok", 'b'}};
+    struct job_view v;
+    uint32_t id = job_any(w), k = world_below(w, 4);
+    text[0] = '\0';
+    if (!core_job_view(w->core, id, false, &v))
+        return (struct need){0};
+    if (v.array_job_id)
+        id = v.array_job_id; /* all of the array */
+    /* the record that keeps the array's id may be over and gone only after job_keep */
+    snprintf(text, n, "%s:%u", kinds[k].name, id);
+    return (struct need){id, kinds[k].kind};
+}
+
+struct wish { /* storage of one submission */
+    Sl__JobSpec spec;
+    Sl__GresReq gres, *gress[1];
+    char array[16], depend[48];
+    char *part[1];
+    uint32_t tasks;
+    struct need need;
+};
+
+static void wish_size(struct world *w, struct wish *s)
+{
+    static char gpu[] = "gpu", few[] = "few";
+    s->spec.ntasks = 1 + world_below(w, 4);
+    s->spec.mem_per_cpu_mib = 1 + world_below(w, 400);
+    if (world_chance(w, 20))
+        s->spec.nodes_min = s->spec.nodes_max = 1 + world_below(w, 3);
+    if (world_chance(w, 10))
+        s->spec.exclusive = 1;
+    if (world_chance(w, 15)) {
+        sl__gres_req__init(&s->gres);
+        s->gres.name = gpu;
+        s->gres.count = 1 + world_below(w, 2);
+        s->gress[0] = &s->gres;
+        s->spec.gres = s->gress;
+        s->spec.n_gres = 1;
+    }
+    if (world_chance(w, 15)) {
+        s->part[0] = few;
+        s->spec.partitions = s->part;
+        s->spec.n_partitions = 1;
+    }
+}
+
+static void wish_make(struct world *w, struct wish *s)
+{
+    static char name[] = "job";
+    memset(s, 0, sizeof *s);
+    sl__job_spec__init(&s->spec);
+    s->spec.name = name;
+    s->spec.type = world_chance(w, 85) ? SL__JOB_TYPE__JOB_TYPE_BATCH
+                                       : SL__JOB_TYPE__JOB_TYPE_ALLOC;
+    wish_size(w, s);
+    if (world_chance(w, 15) && s->spec.type == SL__JOB_TYPE__JOB_TYPE_BATCH) {
+        s->tasks = 1 + world_below(w, 5);
+        snprintf(s->array, sizeof s->array, world_chance(w, 50) ? "0-%u" : "0-%u%%2",
+                 s->tasks - 1);
+        s->spec.array = s->array;
+    }
+    if (world_chance(w, 20)) {
+        s->need = need_draw(w, s->depend, sizeof s->depend);
+        s->spec.dependency = s->depend;
+    }
+    s->spec.hold = world_chance(w, 8);
+    s->spec.requeue = world_below(w, 3);
+    if (world_chance(w, 5))
+        s->spec.begin_usec = world_now(w) + world_below(w, 300) * USEC_PER_SEC;
+    if (world_chance(w, 4))
+        s->spec.deadline_usec =
+            world_now(w) + (60 + world_below(w, 900)) * USEC_PER_SEC;
+    if (world_chance(w, 40))
+        s->spec.time_limit_usec = (30 + world_below(w, 600)) * USEC_PER_SEC;
+}
+
+static void submit(struct world *w)
+{
+    struct wish s;
+    struct err err = {0};
+    if (core_job_count(w->core, true) > JOBS_ALIVE_MAX)
+        return;
+    wish_make(w, &s);
+    struct command cmd = {
+        .kind = CMD_SUBMIT,
+        .actor = owner,
+        .submit = {.spec = &s.spec, .user = "u", .test_only = world_chance(w, 3)}};
+    if (world_apply(w, &cmd, &err) < 0 || cmd.submit.test_only)
+        return;
+    truth_submitted(w->truth, w->batch.job_id, s.tasks, s.need);
+    world_promise(w, (struct promise){.kind = PROMISE_SUBMIT,
+                                      .job_id = w->batch.job_id,
+                                      .task = NO_VAL});
+    if (s.spec.hold)
+        world_promise(w, (struct promise){.kind = PROMISE_HOLD,
+                                          .job_id = w->batch.job_id,
+                                          .task = NO_VAL});
+}
+
+/* Marks what the owner asked for, whether or not an answer comes. */
+static void ask_cancel(struct world *w, uint32_t job_id, uint32_t task)
+{
+    struct unit *u, *next;
+    HASH_ITER(hh, w->truth->units, u, next)
+    {
+        if (u->key.job_id == job_id && (task == NO_VAL || u->key.task == task))
+            u->cancel_asked = true;
+    }
+}
+
+static bool over_or_ending(struct world *w, uint32_t id)
+{
+    struct job_view v;
+    return !core_job_view(w->core, id, false, &v) || job_state_finished(v.state);
+}
+
+/* One command on a job, one task of an array, or a whole array. */
+static void command_job(struct world *w, enum command_kind kind)
+{
+    struct job_view v;
+    uint32_t id = job_any(w);
+    struct command cmd = {.kind = kind, .actor = world_chance(w, 60) ? owner : root};
+    struct err err = {0};
+    if (!core_job_view(w->core, id, false, &v))
+        return;
+    uint32_t unit = id, task = NO_VAL;
+    cmd.job.job_id = id;
+    if (v.array_job_id) {
+        unit = cmd.job.job_id = v.array_job_id;
+        if (world_chance(w, 60)) {
+            cmd.job.has_task = true;
+            cmd.job.task_id = task = world_below(w, 5);
+        }
+    }
+    cmd.job.requeue_hold = kind == CMD_REQUEUE && world_chance(w, 20);
+    if (kind == CMD_CANCEL && world_chance(w, 20))
+        cmd.job.signal = world_chance(w, 50) ? SIGUSR1 : SIGKILL;
+    bool whole_array = v.array_job_id && task == NO_VAL;
+    bool cancel = kind == CMD_CANCEL && cmd.job.signal == 0;
+    if (cancel)
+        ask_cancel(w, unit, task);
+    if (kind == CMD_CANCEL && cmd.job.signal == SIGKILL)
+        ask_cancel(w, unit, task); /* of a pending job: ends it */
+    uint32_t target = task == NO_VAL ? unit : core_job_task(w->core, unit, task);
+    bool over = kind == CMD_REQUEUE && over_or_ending(w, target);
+    if (world_apply(w, &cmd, &err) < 0)
+        return;
+    if (kind == CMD_RELEASE || (kind == CMD_REQUEUE && (over || whole_array)))
+        truth_let_go(w, unit, task);
+    if (cancel)
+        world_promise(
+            w, (struct promise){.kind = PROMISE_CANCEL, .job_id = unit, .task = task});
+    /* a hold of an array leaves its running tasks as they are */
+    if (kind == CMD_HOLD && !whole_array)
+        world_promise(
+            w, (struct promise){.kind = PROMISE_HOLD, .job_id = unit, .task = task});
+}
+
+static void update_job(struct world *w)
+{
+    static const struct {
+        const char *key, *value;
+    } pairs[] = {{"TimeLimit", "5"},         {"TimeLimit", "+1"},
+                 {"Priority", "1000"},       {"Nice", "5"},
+                 {"Requeue", "1"},           {"JobName", "other"},
+                 {"ArrayTaskThrottle", "1"}, {"Comment", "c"},
+                 {"Partition", "main"},      {"Partition", "none"},
+                 {"MinMemoryNode", "100"},   {"NumNodes", "2"},
+                 {"TimeLimit", "x"},         {"Dependency", "afterok:999999999"}};
+    struct job_view v;
+    struct err err = {0};
+    uint32_t k = world_below(w, sizeof pairs / sizeof *pairs);
+    struct command cmd = {.kind = CMD_JOB_UPDATE,
+                          .actor = world_chance(w, 50) ? owner : root};
+    if (!core_job_view(w->core, job_any(w), false, &v))
+        return;
+    cmd.update.job_id = v.job_id;
+    if (v.array_job_id && world_chance(w, 50)) {
+        cmd.update.job_id = v.array_job_id;
+        cmd.update.has_task = true;
+        cmd.update.task_id = world_below(w, 5);
+    }
+    cmd.update.key = pairs[k].key;
+    cmd.update.value = pairs[k].value;
+    world_apply(w, &cmd, &err);
+}
+
+static void client(struct world *w)
+{
+    struct job_view v;
+    struct err err = {0};
+    struct command cmd = {
+        .kind = world_chance(w, 50) ? CMD_CLIENT_LOST : CMD_CLIENT_BACK, .actor = root};
+    if (!core_job_view(w->core, job_any(w), false, &v) ||
+        v.type != SL__JOB_TYPE__JOB_TYPE_ALLOC)
+        return;
+    cmd.job.job_id = v.job_id;
+    world_apply(w, &cmd, &err);
+}
+
+/* ---- operators and time --------------------------------------------------------- */
+
+static void node_update(struct world *w, const char *name, const char *key,
+                        const char *value)
+{
+    struct command cmd = {.kind = CMD_NODE_UPDATE,
+                          .actor = root,
+                          .update = {.object = name, .key = key, .value = value}};
+    struct err err = {0};
+    world_apply(w, &cmd, &err);
+}
+
+static void operate(struct world *w)
+{
+    static const char *const states[] = {"DRAIN", "DOWN", "RESUME", "RESUME",
+                                         "UNDRAIN"};
+    static const char *const part[] = {"UP", "UP", "DOWN", "DRAIN", "INACTIVE"};
+    struct err err = {0};
+    const char *node = w->node[world_below(w, WORLD_NODES)].name;
+    if (world_chance(w, 70)) {
+        node_update(w, node, "Reason", "drill");
+        node_update(w, node, "State", states[world_below(w, 5)]);
+        return;
+    }
+    struct command cmd = {.kind = CMD_PARTITION_UPDATE,
+                          .actor = root,
+                          .update = {.object = world_chance(w, 50) ? "main" : "few",
+                                     .key = "State",
+                                     .value = part[world_below(w, 5)]}};
+    world_apply(w, &cmd, &err);
+}
+
+static void tick(struct world *w)
+{
+    struct command cmd = {.kind = CMD_TICK, .actor = root};
+    struct err err = {0};
+    world_apply(w, &cmd, &err);
+}
+
+static void time_passes(struct world *w)
+{
+    uint32_t kind = world_below(w, 10);
+    world_pass(w, kind < 6   ? (usec_t)world_below(w, 200000)
+                  : kind < 9 ? world_below(w, 20) * USEC_PER_SEC
+                             : world_below(w, 120) * USEC_PER_SEC);
+    if (world_chance(w, 5))
+        world_wall_jump(w, ((usec_t)world_below(w, 7200) - 3600) * USEC_PER_SEC);
+    tick(w);
+}
+
+/* ---- one step ------------------------------------------------------------------- */
+
+static void fault(struct world *w)
+{
+    uint32_t node = world_below(w, WORLD_NODES);
+    switch (world_below(w, 8)) {
+    case 0:
+        world_crash(w, world_chance(w, 50));
+        break;
+    case 1:
+        world_reboot(w, node, world_chance(w, 50));
+        break;
+    case 2:
+        operate(w);
+        break;
+    case 3:
+        world_repeat_late(w);
+        break;
+    default:
+        world_cut(w, node);
+        break;
+    }
+}
+
+static void user(struct world *w)
+{
+    static const enum command_kind kinds[] = {
+        CMD_CANCEL,  CMD_CANCEL,  CMD_HOLD,   CMD_RELEASE, CMD_RELEASE,
+        CMD_REQUEUE, CMD_SUSPEND, CMD_RESUME, CMD_RESUME,  CMD_TOP};
+    uint32_t r = world_below(w, 100);
+    if (r < 55)
+        submit(w);
+    else if (r < 90)
+        command_job(w, kinds[world_below(w, sizeof kinds / sizeof *kinds)]);
+    else if (r < 97)
+        update_job(w);
+    else
+        client(w);
+}
+
+static void step(struct world *w)
+{
+    uint32_t r = world_below(w, 200), node = world_below(w, WORLD_NODES);
+    if (r < 36)
+        user(w);
+    else if (r < 40)
+        fault(w);
+    else if (r < 52)
+        world_plan(w, 1 + world_below(w, 20));
+    else if (r < 70)
+        world_seal(w);
+    else if (r < 88)
+        world_commit(w);
+    else if (r < 92)
+        world_late(w);
+    else if (r < 100)
+        world_dial(w, node);
+    else if (r < 104)
+        world_notice(w, node);
+    else if (r < 134)
+        world_deliver_up(w, node, world_chance(w, 20));
+    else if (r < 164)
+        world_deliver_down(w, node);
+    else if (r < 190)
+        world_work(w, node);
+    else
+        time_passes(w);
+}
+
+/* ---- rest ----------------------------------------------------------------------- */
+
+static void heal(struct world *w)
+{
+    struct err err = {0};
+    static const char *const names[] = {"main", "few"};
+    for (uint32_t i = 0; i < WORLD_NODES; i++)
+        node_update(w, w->node[i].name, "State", "RESUME");
+    for (int i = 0; i < 2; i++) {
+        struct command cmd = {
+            .kind = CMD_PARTITION_UPDATE,
+            .actor = root,
+            .update = {.object = names[i], .key = "State", .value = "UP"}};
+        world_apply(w, &cmd, &err);
+    }
+}
+
+/* Lets go of what waits for a person, and cancels what never can start. */
+static bool release_all(struct world *w)
+{
+    uint32_t cursor = 0, id;
+    bool alive = false;
+    while ((cursor = core_job_next(w->core, cursor, &id)) != UINT32_MAX) {
+        struct job_view v;
+        struct err err = {0};
+        if (!core_job_view(w->core, id, false, &v))
+            continue;
+        alive = alive || !job_state_finished(v.state) || v.flags;
+        bool held = v.reason == REASON_HELD_USER || v.reason == REASON_HELD_ADMIN ||
+                    v.reason == REASON_LAUNCH_FAILED_HELD;
+        struct command cmd = {.actor = root, .job = {.job_id = id}};
+        if (v.state == JOB_SUSPENDED)
+            cmd.kind = CMD_RESUME;
+        else if (v.state == JOB_PENDING && held)
+            cmd.kind = CMD_RELEASE;
+        else if (v.state == JOB_PENDING && v.reason == REASON_DEPENDENCY_NEVER)
+            cmd.kind = CMD_CANCEL;
+        else
+            continue;
+        if (world_apply(w, &cmd, &err) == 0 && cmd.kind == CMD_RELEASE)
+            truth_let_go(w, v.array_job_id ? v.array_job_id : id,
+                         v.is_array_task && v.array_job_id != id ? v.array_task_id
+                                                                 : NO_VAL);
+    }
+    return alive;
+}
+
+static void round_of_all(struct world *w)
+{
+    while (world_plan(w, 100) == 1)
+        ;
+    world_settle(w);
+    world_late(w);
+    for (uint32_t i = 0; i < WORLD_NODES; i++) {
+        world_notice(w, i);
+        world_dial(w, i);
+        world_deliver_up(w, i, false);
+        world_deliver_down(w, i);
+        world_work(w, i);
+    }
+    world_pass(w, USEC_PER_SEC / 4);
+    tick(w);
+    world_check(w);
+}
+
+static void rest(struct world *w)
+{
+    uint32_t round = 0;
+    w->calm = true;
+    heal(w);
+    while ((release_all(w) || !world_quiet(w)) && round++ < REST_ROUNDS_MAX)
+        round_of_all(w);
+    world_settle(w);
+    truth_settled(w);
+    world_check_disk(w);
+    if (!world_quiet(w))
+        broken(w, "no job is left, but the nodes do not come to rest");
+    world_pass(w, 31 * 86400 * USEC_PER_SEC);
+    tick(w);
+    world_settle(w);
+    if (core_job_count(w->core, false))
+        broken(w, "%zu ended jobs are never forgotten", core_job_count(w->core, false));
+    world_check_disk(w);
+    for (uint32_t i = 0; i < WORLD_NODES; i++)
+        if (w->node[i].jobs_count)
+            broken(w, "node %s still has job %u", w->node[i].name,
+                   w->node[i].job[0].run.job_id);
+    truth_clear(w->truth);
+    w->calm = false;
+}
+
+/* ---- runs ----------------------------------------------------------------------- */
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint64_t run(uint64_t seed, uint64_t steps, bool say)
+{
+    struct truth truth = {0};
+    struct world *w = world_create(seed, &truth);
+    for (uint64_t i = 1; i <= steps; i++) {
+        step(w);
+        world_check(w);
+        if (i % 50 == 0)
+            world_check_disk(w);
+        if (i % EPISODE_STEPS == 0)
+            rest(w);
+    }
+    rest(w);
+    uint64_t digest = w->digest;
+    if (say)
+        print_message("seed=%" PRIu64 " steps=%" PRIu64 " commands=%" PRIu64
+                      " refused=%" PRIu64 " acknowledged=%" PRIu64 " cancelled=%" PRIu64
+                      " runs=%" PRIu64 " completed=%" PRIu64 " crashes=%" PRIu64
+                      " cuts=%" PRIu64 " reboots=%" PRIu64 " commits=%" PRIu64
+                      " lost=0 twice=0 stuck=0\n",
+                      seed, steps, w->stats.commands, w->stats.refused, truth.acked,
+                      truth.cancelled, truth.runs, truth.completed, w->stats.crashes,
+                      w->stats.cuts, w->stats.reboots, w->stats.commits);
+    world_destroy(w);
+    truth_clear(&truth);
+    return digest;
+}
+
+static void test_promises_hold_under_faults(void **unused)
+{
+    static const uint64_t seeds[] = {1, 2, 3, 4};
+    uint64_t steps = number("SLURMLIKE_FAULT_STEPS", STEPS_DEFAULT);
+    (void)unused;
+    if (getenv("SLURMLIKE_SEED")) {
+        run(number("SLURMLIKE_SEED", 0), steps, true);
+        return;
+    }
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
+        run(seeds[i], steps, true);
+}
+
+static void test_equal_seeds_give_equal_bytes(void **unused)
+{
+    (void)unused;
+    assert_true(run(7, 2000, false) == run(7, 2000, false));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_promises_hold_under_faults),
+        cmocka_unit_test(test_equal_seeds_give_equal_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
