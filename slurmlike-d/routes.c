@@ -9,6 +9,7 @@
 #include "job/state.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -204,23 +205,64 @@ static void on_peer(struct wire_link *l, void *arg)
     wire_link_set_ops(l, &peer_ops, d);
 }
 
-int routes_listen(struct noded *d, struct err *err)
+/* With --port 0 a restarted daemon takes the port it had: running jobs know it. */
+static uint32_t port_kept(const struct noded *d)
+{
+    char *path = xasprintf("%s/port", d->spool);
+    unsigned port = 0;
+    FILE *f = fopen(path, "re");
+    if (f && fscanf(f, "%u", &port) != 1)
+        port = 0;
+    if (f)
+        fclose(f);
+    free(path);
+    return port <= 65535 ? port : 0;
+}
+
+static void port_keep(const struct noded *d)
+{
+    char *path = xasprintf("%s/port", d->spool);
+    FILE *f = fopen(path, "we");
+    bool kept = f && fprintf(f, "%u\n", (unsigned)d->port) > 0;
+    if (f)
+        kept &= fclose(f) == 0;
+    if (!kept)
+        log_warn("route", "file=%s cannot be written: after a restart the port will be another",
+                 path);
+    free(path);
+}
+
+static struct wire_listener *listen_on(struct noded *d, uint32_t port, struct err *err)
 {
     static const struct wire_listener_ops ops = {.accepted = on_peer, .routed = on_routed};
-    struct timeval second = {1, 0};
     bool v6 = strchr(d->addr, ':') != NULL;
     struct in_addr v4;
     /* a loopback address is listened on alone: virtual nodes are nobody else's business */
     bool loop = inet_pton(AF_INET, d->addr, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
     char *target = xasprintf(v6 ? "[%s]:%u" : "%s:%u", loop || v6 ? d->addr : "0.0.0.0",
-                             (unsigned)d->port);
-    d->routes = xcalloc(1, sizeof(*d->routes));
-    d->routes->listener =
+                             (unsigned)port);
+    struct wire_listener *l =
         wire_listen(d->base, target, 0, d->opts.munge_socket, &ops, d, err);
     free(target);
+    return l;
+}
+
+int routes_listen(struct noded *d, struct err *err)
+{
+    struct timeval second = {1, 0};
+    bool any = d->port == 0;
+    uint32_t before = any ? port_kept(d) : 0;
+
+    d->routes = xcalloc(1, sizeof(*d->routes));
+    if (before)
+        d->routes->listener = listen_on(d, before, err);
+    if (!d->routes->listener)
+        d->routes->listener = listen_on(d, d->port, err);
     if (!d->routes->listener)
         return err->code;
     d->port = wire_listener_port(d->routes->listener);
+    if (any && d->port != before)
+        port_keep(d);
     d->routes->sweep = event_new(d->base, -1, EV_PERSIST, on_sweep, d);
     evtimer_add(d->routes->sweep, &second);
     return 0;
