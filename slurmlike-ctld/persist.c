@@ -240,6 +240,23 @@ void persist_step_report(struct ctld *d, const Sl__JobReport *report)
     loop_note_write(d);
 }
 
+void persist_step_died(struct ctld *d, const Sl__JobReport *report)
+{
+    size_t count = core_step_count(d->core, report->job_id);
+    for (size_t i = 0; i < count; i++) {
+        const Sl__StepRecord *known = core_step_at(d->core, report->job_id, i);
+        if (!known || known->step_id != report->step_id || known->restart != report->restart)
+            continue;
+        Sl__StepRecord s = *known;
+        s.end = report->time;
+        s.state = report->state;
+        s.exit_status = report->exit_status;
+        step_put(d, &s, report->usage);
+        loop_note_write(d);
+        return;
+    }
+}
+
 static void step_note(struct ctld *d, uint32_t job_id, uint32_t step_id)
 {
     size_t count = core_step_count(d->core, job_id);

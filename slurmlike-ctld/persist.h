@@ -27,6 +27,8 @@ void persist_blobs(struct ctld *d, uint32_t job_id, const void *script, size_t s
                    const void *env, size_t env_bytes);
 /* STEP_START and STEP_END: the step's row. */
 void persist_step_report(struct ctld *d, const Sl__JobReport *report);
+/* STEP_END without a record: the step's supervisor died; its row from what the core knows. */
+void persist_step_died(struct ctld *d, const Sl__JobReport *report);
 /* The transaction of all that was noted; the caller owns it, the next one begins. */
 struct store_txn *persist_seal(struct ctld *d);
 
