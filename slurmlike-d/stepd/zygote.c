@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -192,6 +193,21 @@ static void warm_up(void)
     tzset();
 }
 
+/* Several made-up nodes share this machine: each gets a hostname of its own, as programs
+ * tell nodes apart by it (MPI libraries name shared memory after it, and would take
+ * tasks of two such nodes for neighbours). Only root may. */
+static void hostname_take(const struct node_opts *opts)
+{
+    char host[256] = "";
+    gethostname(host, sizeof(host) - 1);
+    host[strcspn(host, ".")] = '\0';
+    if (!opts->synthetic || strcmp(host, opts->node) == 0)
+        return;
+    if (unshare(CLONE_NEWUTS) < 0 || sethostname(opts->node, strlen(opts->node)) < 0)
+        log_verbose("zygote", "tasks see the machine's hostname %s, not %s: %s", host,
+                    opts->node, strerror(errno));
+}
+
 int zygote_run(const struct node_opts *opts)
 {
     struct zygote z = {.opts = opts};
@@ -208,6 +224,7 @@ int zygote_run(const struct node_opts *opts)
     fcntl(ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
     buf_init(&z.in);
     warm_up();
+    hostname_take(opts);
     for (;;) {
         struct pollfd p[2] = {{.fd = ZYGOTE_FD, .events = POLLIN},
                               {.fd = z.signal_fd, .events = POLLIN}};
