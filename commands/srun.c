@@ -204,13 +204,19 @@ static int own_job(struct srun *s, struct err *err)
 
 /* ---- inside an allocation ---------------------------------------------------------------- */
 
-/* A step takes its shape from the job's variables where the command line says
- * nothing; but one task asked for on a job of many nodes needs one node only. */
-static void step_shape(struct srun *s)
+/* srun(1): with -I and a time the step may wait so long, else it must start at once. The
+ * nodes of an allocation are known here, so that Slurm's own words can be said. */
+static int step_ask(struct srun *s, struct err *err)
 {
     Sl__StepSpec *step = &s->req->step;
-    if (step->ntasks != 0 && step->nodes_max > step->ntasks)
-        step->nodes_min = step->nodes_max = step->ntasks;
+    const char *text = getenv("SLURM_JOB_NUM_NODES"), *job = getenv("SLURM_JOB_ID");
+    uint32_t nodes = text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 0;
+
+    step->immediate = s->req->immediate && s->req->immediate_usec == 0;
+    if (nodes != 0 && job != NULL && strtoul(job, NULL, 10) == s->job_id && step->nodes_min > nodes)
+        return err_set(err, SL_EBAD_CONFIG, "Only allocated %u nodes asked for %u", nodes,
+                       step->nodes_min);
+    return 0;
 }
 
 static int job_step(struct srun *s, struct err *err)
@@ -225,9 +231,8 @@ static int job_step(struct srun *s, struct err *err)
         rc = err_set(err, SL_EINVAL_JOB_ID, "Invalid job id %s", s->req->jobid);
     s->job_id = sel.job_id;
     arena_fini(&a);
-    if (rc == 0) {
+    if (rc == 0 && (rc = step_ask(s, err)) == 0) {
         s->alloc.job_id = s->job_id;
-        step_shape(s);
         rc = srun_create_step(s, err);
         if (rc != 0 && rc != -EINTR)
             err_prefix(err, "Unable to create step for job %u", s->job_id);
@@ -245,7 +250,8 @@ static int step_lost(struct srun *s, const struct err *why)
     usec_t until = clock_mono_usec() + LOST_WAIT;
 
     command_error(srun_program, "%s: the connection to StepId=%u.%u is lost: %s",
-                  srun_node_name(s, 0), s->job_id, s->step_id, why->text);
+                  srun_node_name(s, 0), s->job_id, s->step_id,
+                  why->text[0] != '\0' ? why->text : "its supervisor died");
     while (s->own_job && !alloc_ended(&s->alloc) && clock_mono_usec() < until) {
         struct pollfd p = {.fd = alloc_fd(&s->alloc), .events = POLLIN};
         int timeout = alloc_poll_timeout(&s->alloc);
@@ -314,6 +320,7 @@ static void srun_fini(struct srun *s)
 {
     srun_io_fini(s);
     wire_conn_close(s->step);
+    wire_conn_close(s->manager);
     if (s->layout != NULL)
         sl__step_layout__free_unpacked(s->layout, NULL);
     if (s->nodes != NULL)

@@ -28,6 +28,7 @@ struct srun {
     struct alloc alloc;
     bool own_job;            /* outside an allocation: the job ends with the step */
     uint32_t job_id, step_id;
+    struct wire_conn *manager; /* inside an allocation, until we own the step; else NULL */
     struct wire_conn *step;  /* to the step's root supervisor */
     Sl__Allocation *nodes;   /* the allocation, for names */
     Sl__StepLayout *layout;

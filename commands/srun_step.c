@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 
 #define DIAL_TIMEOUT (20 * USEC_PER_SEC) /* a supervisor that is being born is waited for */
-#define BUSY_SAY_AFTER_MS 1000
+#define REDIAL_MS 100
+#define BUSY_SAY_AFTER USEC_PER_SEC /* a step that starts sooner has not waited in a user's eyes */
 #define OOM_CODE 253 /* srun(1) "RETURN VALUE" */
 
 /* ---- names -------------------------------------------------------------------------- */
@@ -63,15 +64,29 @@ static int node_uid(const struct conf *conf, uid_t *uid, struct err *err)
     return 0;
 }
 
+/* Waits before the next attempt; true: the user gave up meanwhile. */
+static bool redial_wait(struct srun *s)
+{
+    struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
+    return poll(&p, 1, REDIAL_MS) > 0 && srun_signals_handle(s) != 0;
+}
+
+/* A node daemon that is being restarted is waited for: its supervisors live. */
 static struct wire_conn *route_dial(struct srun *s, const char *target, const char *route,
                                     struct err *err)
 {
     const struct conf *conf = s->alloc.client.conf;
+    usec_t until = clock_mono_usec() + DIAL_TIMEOUT;
     struct wire_dial_opts opts = {
         .munge_socket = conf->munge_socket, .route = route, .timeout = DIAL_TIMEOUT};
     if (node_uid(conf, &opts.service_uid, err) != 0)
         return NULL;
-    return wire_dial(target, &opts, err);
+    for (;;) {
+        struct wire_conn *c = wire_dial(target, &opts, err);
+        bool away = err->code == -ECONNREFUSED || err->code == -ECONNRESET || err->code == -EPIPE;
+        if (c != NULL || !away || clock_mono_usec() >= until || redial_wait(s))
+            return c;
+    }
 }
 
 static char *node_target(const Sl__AllocNode *n)
@@ -125,9 +140,21 @@ static int created_take(struct srun *s, struct wire_msg *m, struct err *err)
     return 0;
 }
 
+static int answer_take(struct srun *s, struct wire_msg *m, struct err *err)
+{
+    const Sl__ErrorReply *e = (const Sl__ErrorReply *)m->body;
+    if (m->type == WIRE_ERROR)
+        return err_set(err, e->code < 0 ? e->code : SL_EPROTO, "%s", e->text);
+    return m->type == WIRE_STEP_CREATED ? created_take(s, m, err)
+                                        : err_set(err, SL_EPROTO, "unexpected answer");
+}
+
 /* Waits for the manager's answer; resources may be held by other steps. */
 static int created_wait(struct srun *s, struct wire_conn *c, struct err *err)
 {
+    const struct job_request *q = s->req;
+    usec_t now = clock_mono_usec(), say_at = q->quiet ? INT64_MAX : now + BUSY_SAY_AFTER;
+    usec_t until = q->immediate && q->immediate_usec > 0 ? now + q->immediate_usec : INT64_MAX;
     bool said = false;
     for (;;) {
         struct pollfd p[2] = {{.fd = wire_conn_fd(c), .events = POLLIN},
@@ -137,12 +164,7 @@ static int created_wait(struct srun *s, struct wire_conn *c, struct err *err)
         if (rc < 0)
             return err_prefix(err, "the job's first node");
         if (rc == 1) {
-            if (m.type == WIRE_ERROR) {
-                const Sl__ErrorReply *e = (const Sl__ErrorReply *)m.body;
-                rc = err_set(err, e->code < 0 ? e->code : SL_EPROTO, "%s", e->text);
-            } else
-                rc = m.type == WIRE_STEP_CREATED ? created_take(s, &m, err)
-                                                 : err_set(err, SL_EPROTO, "unexpected answer");
+            rc = answer_take(s, &m, err);
             wire_msg_clear(&m);
             if (rc == 0 && said)
                 command_say(srun_program, "Step created for StepId=%u.%u", s->job_id, s->step_id);
@@ -150,12 +172,18 @@ static int created_wait(struct srun *s, struct wire_conn *c, struct err *err)
         }
         if (wire_conn_pending(c))
             continue;
-        int ready = poll(p, 2, said ? -1 : BUSY_SAY_AFTER_MS);
-        if (ready == 0 && !s->req->quiet)
+        now = clock_mono_usec();
+        if (now >= until)
+            return err_set(err, SL_EBUSY_NODES, "%s", err_name(SL_EBUSY_NODES));
+        if (now >= say_at) {
             command_say(srun_program,
                         "Job %u step creation temporarily disabled, retrying (Requested nodes are busy)",
                         s->job_id);
-        said = said || ready == 0;
+            said = true;
+            say_at = INT64_MAX;
+        }
+        usec_t wake = until < say_at ? until : say_at;
+        poll(p, 2, wake == INT64_MAX ? -1 : (int)((wake - now) / 1000 + 1));
         if (p[1].revents != 0 && srun_signals_handle(s) != 0)
             return err_set(err, -EINTR, "Cancelled pending job step with signal 2");
     }
@@ -178,8 +206,22 @@ int srun_create_step(struct srun *s, struct err *err)
     rc = wire_send(c, WIRE_STEP_CREATE, 1, &q.base, err);
     if (rc == 0)
         rc = created_wait(s, c, err);
-    wire_conn_close(c);
+    if (rc == 0)
+        s->manager = c;
+    else
+        wire_conn_close(c);
     return rc;
+}
+
+/* Closed without this word, as when we die, the manager ends the step. */
+static void manager_leave(struct srun *s)
+{
+    Sl__Ack ack = SL__ACK__INIT;
+    if (s->manager == NULL)
+        return;
+    wire_send(s->manager, WIRE_ACK, 1, &ack.base, NULL);
+    wire_conn_close(s->manager);
+    s->manager = NULL;
 }
 
 /* ---- the step itself ------------------------------------------------------------------------- */
@@ -241,6 +283,7 @@ int srun_attach(struct srun *s, struct err *err)
     wire_msg_clear(&m);
     if (rc != 0)
         return rc;
+    manager_leave(s);
     s->attached = true;
     s->ntasks = s->layout->ntasks;
     s->state = xcalloc(s->ntasks, 1);

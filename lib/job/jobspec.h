@@ -115,6 +115,12 @@ char *filename_expand(struct arena *a, const char *pattern, const Sl__JobInfo *j
 bool filename_per_task(const char *pattern);
 bool filename_per_node(const char *pattern);
 
+/* srun --multi-prog: the command of one rank from the configuration's text; `more` are the
+ * arguments of srun's own command line. argv is NULL-terminated, in the arena. */
+int multiprog_argv(const char *text, size_t n, uint32_t rank, char *const *more,
+                   size_t more_count, struct arena *a, char ***argv, size_t *argc,
+                   struct err *err);
+
 /* Signals by name or number, with or without SIG. Negative when unknown. */
 int signal_parse(const char *text);
 const char *signal_name(int number);

@@ -150,7 +150,7 @@ static int surroundings(struct request *r, struct err *err)
     return 0;
 }
 
-/* ---- rules across options ----------------------------------------------------------------- */
+/* ---- generic resources --------------------------------------------------------------------- */
 
 static int gres_build(struct request *r, struct err *err)
 {
@@ -168,8 +168,92 @@ static int gres_build(struct request *r, struct err *err)
             rc = gres_parse(r->gres[i], per[i], &r->pub.arena, &s->gres, &s->n_gres, err);
     r->pub.step.gres = s->gres;
     r->pub.step.n_gres = s->n_gres;
+    for (size_t i = 0; i < OPT_GRES_COUNT; i++) /* "none", or counts of zero */
+        r->pub.step.gres_none |= r->gres[i] != NULL && s->n_gres == 0;
     return rc;
 }
+
+/* ---- a step inside an allocation ------------------------------------------------------------ */
+
+static enum opt_rank rank_of(const struct request *r, const char *name)
+{
+    size_t count;
+    const struct option *o = option_by_name(r->pub.command, name, strlen(name), NULL);
+    return o != NULL ? (enum opt_rank)r->rank[o - option_table(&count)] : OPT_RANK_NONE;
+}
+
+static bool from_env(const struct request *r, const char *name)
+{
+    return rank_of(r, name) == OPT_RANK_ENV;
+}
+
+static bool from_argv(const struct request *r, const char *name)
+{
+    return rank_of(r, name) == OPT_RANK_ARGV;
+}
+
+/* Nodes and tasks of the job (SLURM_NTASKS ...) are a step's where its own command line says
+ * nothing, and do not hinder what it says. */
+static void inherit_shape(struct request *r)
+{
+    Sl__JobSpec *s = &r->pub.spec;
+    Sl__StepSpec *step = &r->pub.step;
+    bool per_node = from_argv(r, "ntasks-per-node") || from_argv(r, "tasks-per-node");
+
+    if (from_env(r, "nodes") && (step->relative != 0 || step->nodelist[0] != '\0')) {
+        s->nodes_min = s->nodes_max = step->nodes_min = step->nodes_max = 0;
+        r->nodes_set = false;
+    }
+    if (from_env(r, "ntasks") &&
+        (per_node || (from_argv(r, "nodes") && s->ntasks_per_node != 0)))
+        s->ntasks = step->ntasks = 0; /* so many on each node */
+    if (from_argv(r, "ntasks") && !per_node)
+        s->ntasks_per_node = step->ntasks_per_node = 0;
+}
+
+/* What the job asked for in all is not what each of its steps asks for. A step that names
+ * no memory or gres shares the job's. */
+static void inherit_resources(struct request *r)
+{
+    static const char *const gpus[OPT_GRES_COUNT] = {
+        [OPT_GPUS] = "gpus",
+        [OPT_GPUS_PER_NODE] = "gpus-per-node",
+        [OPT_GPUS_PER_SOCKET] = "gpus-per-socket",
+        [OPT_GPUS_PER_TASK] = "gpus-per-task",
+    };
+    Sl__JobSpec *s = &r->pub.spec;
+    bool named = from_argv(r, "gres");
+
+    for (size_t i = 0; i < OPT_GRES_COUNT; i++)
+        named = named || (gpus[i] != NULL && from_argv(r, gpus[i]));
+    for (size_t i = 0; i < OPT_GRES_COUNT; i++)
+        if (gpus[i] != NULL && from_env(r, gpus[i]) && (named || i != OPT_GPUS_PER_TASK))
+            r->gres[i] = NULL;
+    if (from_env(r, "mem"))
+        s->mem_per_node_mib = r->pub.step.mem_per_node_mib = 0;
+    if (from_env(r, "mem-per-gpu"))
+        s->mem_per_gpu_mib = 0;
+    if (from_env(r, "cpus-per-gpu"))
+        s->cpus_per_gpu = 0;
+    if (from_env(r, "ntasks-per-gpu"))
+        s->ntasks_per_gpu = 0;
+    if (from_env(r, "hint") && (s->threads_per_core != 0 || s->ntasks_per_core != 0))
+        s->hint = r->pub.step.hint = (char *)protobuf_c_empty_string;
+}
+
+static void inherit(struct request *r)
+{
+    Sl__StepSpec *step = &r->pub.step;
+    if (r->pub.command != JOB_CMD_SRUN || r->pub.jobid == NULL)
+        return;
+    inherit_shape(r);
+    inherit_resources(r);
+    /* srun(1): --cpus-per-task on the command line implies --exact */
+    if (from_argv(r, "cpus-per-task") && !step->overlap)
+        step->exact = true;
+}
+
+/* ---- rules across options ------------------------------------------------------------------- */
 
 static bool has_gpus(const Sl__JobSpec *s)
 {
@@ -260,6 +344,7 @@ static void step_derive(struct request *r)
 int job_request_finish(struct job_request *pub, usec_t now, struct err *err)
 {
     struct request *r = (struct request *)pub;
+    inherit(r);
     int rc = gres_build(r, err);
     if (rc == 0)
         rc = tasks_derive(r, err);

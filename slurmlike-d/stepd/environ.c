@@ -30,7 +30,20 @@ static void env_supervisor(struct env_list *e, const struct step *s)
                      job->alloc->nodes[0]->port);
 }
 
-static void env_bind(struct env_list *e, const struct bind *b)
+static bool job_has_gpus(const struct step *s)
+{
+    const Sl__StepNode *node = s->launch->layout->nodes[s->node_index];
+    const Sl__Allocation *alloc = s->launch->job->alloc;
+    if (!alloc || node->alloc_index >= alloc->n_nodes)
+        return false;
+    const Sl__AllocNode *n = alloc->nodes[node->alloc_index];
+    for (size_t i = 0; i < n->n_gres; i++)
+        if (strcmp(n->gres[i]->name, "gpu") == 0)
+            return true;
+    return false;
+}
+
+static void env_bind(struct env_list *e, const struct step *s, const struct bind *b)
 {
     /* each vendor's runtime reads its own name */
     static const char *const gpu_names[] = {"CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL",
@@ -42,8 +55,11 @@ static void env_bind(struct env_list *e, const struct bind *b)
         env_list_set(e, "SLURM_CPU_BIND_TYPE", "%s", b->type);
         env_list_set(e, "SLURM_CPU_BIND_LIST", "%s", b->list ? b->list : "");
     }
-    for (size_t i = 0; b->gpus && i < sizeof(gpu_names) / sizeof(*gpu_names); i++)
-        env_list_set(e, gpu_names[i], "%s", b->gpus);
+    for (size_t i = 0; i < sizeof(gpu_names) / sizeof(*gpu_names); i++)
+        if (b->gpus)
+            env_list_set(e, gpu_names[i], "%s", b->gpus);
+        else if (job_has_gpus(s)) /* the batch script's are not this step's */
+            env_list_unset(e, gpu_names[i]);
 }
 
 char **environ_task(struct step *s, const struct task *t, const struct bind *b,
@@ -59,7 +75,7 @@ char **environ_task(struct step *s, const struct task *t, const struct bind *b,
         env_step(&e, m->job, m->spec, m->layout, s->node_index);
     env_task(&e, m->layout, s->node_index, t->rank, t->local, 0);
     env_supervisor(&e, s);
-    env_bind(&e, b);
+    env_bind(&e, s, b);
     mpi_task_env(s, t, &e);
     char **envp = arena_alloc(a, (e.count + 1) * sizeof(*envp));
     memcpy(envp, e.v, e.count * sizeof(*envp));

@@ -15,7 +15,7 @@ enum phase { STEP_QUEUED, STEP_LAUNCHING, STEP_RUNNING };
 struct request { /* one step, from STEP_CREATE to its end */
     struct manager *m;
     enum phase phase;
-    struct wire_link *client; /* NULL: gone, or it has its answer */
+    struct wire_link *client; /* NULL: gone, or it needs us no more */
     uint32_t tag;             /* of its STEP_CREATE */
     uint32_t step_id, root;   /* root: index in the allocation */
     /* until it runs: */
@@ -100,8 +100,6 @@ static void answer_created(struct request *r)
     c.alloc = r->m->step->launch->job->alloc;
     if (wire_link_send(r->client, WIRE_STEP_CREATED, r->tag, &c.base, &err) < 0)
         log_error("manager", "step=%s answer not sent: %s", r->m->step->name, err.text);
-    wire_link_finish(r->client);
-    r->client = NULL;
 }
 
 /* ---- launching ------------------------------------------------------------------------------ */
@@ -170,7 +168,8 @@ static void launched(struct request *r)
 static void over(struct request *r)
 {
     struct manager *m = r->m;
-    answer_error(r, SL_EINVAL_STEP, "the step ended while it was being started");
+    if (r->phase == STEP_LAUNCHING)
+        answer_error(r, SL_EINVAL_STEP, "the step ended while it was being started");
     pool_release(m->pool, r->step_id);
     request_drop(r);
     queue_turn(m);
@@ -248,12 +247,17 @@ static void queue_turn(struct manager *m)
     m->turning = false;
 }
 
+/* The step has its owner: srun's going is the root's business from now on. */
 static void on_client_message(struct wire_link *l, struct wire_msg *m, void *arg)
 {
     struct request *r = arg;
     (void)l;
-    (void)m;
-    log_verbose("manager", "step=%s a client says more than one request", r->m->step->name);
+    if (m->type != WIRE_ACK || r->phase != STEP_RUNNING) {
+        log_verbose("manager", "step=%s a client says more than one request", r->m->step->name);
+        return;
+    }
+    wire_link_finish(r->client);
+    r->client = NULL;
 }
 
 static void on_client_down(struct wire_link *l, const char *why, void *arg)
@@ -268,6 +272,8 @@ static void on_client_down(struct wire_link *l, const char *why, void *arg)
         queue_turn(m); /* it may have been the one in front */
     } else if (r->phase == STEP_LAUNCHING) {
         launch_fail(r);
+    } else { /* it died before it was the step's owner */
+        end_on_node(r, r->root);
     }
 }
 

@@ -6,7 +6,8 @@
  * extern step of salloc) hands out the allocation's cores, memory and gres (pool.h) to
  * steps. A client reaches it by route "job:J":
  *
- *   srun       STEP_CREATE{spec} -> STEP_CREATED{layout} or ERROR
+ *   srun       STEP_CREATE{spec} -> STEP_CREATED{layout} or ERROR; then srun attaches to the
+ *              step's root and says ACK. Without that word its going ends the step.
  *
  * A request goes through these states; the controller has no part in any of them.
  *

@@ -3,6 +3,7 @@
 
 #include "base/hostlist.h"
 #include "job/jobspec.h"
+#include "stepd/bind.h"
 #include "stepd/dlink.h"
 #include "stepd/spool.h"
 
@@ -72,13 +73,18 @@ static char *command_text(const struct step *s, struct arena *a)
     return text;
 }
 
+/* What the step was given, not what its tasks asked for. */
 static uint32_t layout_cpus(const struct step *s)
 {
-    const Sl__StepLaunch *m = s->launch;
-    uint32_t per_task = m->spec->cpus_per_task ? m->spec->cpus_per_task : 1;
-    if (s->batch && m->job->alloc && m->job->alloc->n_nodes > 0)
-        return m->job->alloc->nodes[0]->cpus_count;
-    return m->layout->ntasks * per_task;
+    const Sl__StepLayout *layout = s->launch->layout;
+    uint32_t count = 0;
+    for (size_t i = 0; i < layout->n_nodes; i++) {
+        uint64_t set[BIND_MASK_WORDS] = {0};
+        bind_cpus_parse(layout->nodes[i]->cpus, set, BIND_MASK_WORDS * 64);
+        for (unsigned k = 0; k < BIND_MASK_WORDS; k++)
+            count += (uint32_t)__builtin_popcountll(set[k]);
+    }
+    return count;
 }
 
 static uint32_t outcome_state(const struct step *s)

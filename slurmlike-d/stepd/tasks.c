@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stepd/tasks.h"
 
+#include "job/jobspec.h"
 #include "stepd/bind.h"
 #include "stepd/contain.h"
 #include "stepd/environ.h"
@@ -202,6 +203,11 @@ static int plan_make(struct step *s, struct task *t, struct arena *a, struct exe
         first = 1;
     } else if (spec->n_argv == 0) {
         return err_set(err, -EINVAL, "step %s has no command", s->name);
+    } else if (spec->multi_prog) {
+        size_t count;
+        return multiprog_argv((const char *)spec->multi_prog_conf.data,
+                              spec->multi_prog_conf.len, t->rank, spec->argv + 1,
+                              spec->n_argv - 1, a, &p->argv, &count, err);
     }
     p->argv = arena_alloc(a, (spec->n_argv + first + 1) * sizeof(*p->argv));
     p->argv[0] = (char *)p->path;
