@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "config.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,7 +260,7 @@ int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
         const Sl__JobError *e = ack->errors[i];
         /* These two speak of the id that stands in front anyway. */
         bool plain = e->code == SL_EINVAL_JOB_ID || e->code == SL_EALREADY_DONE;
-        command_error(program, "%s %s: %s", verb, e->what,
+        command_error(program, "%s%s%s: %s", verb, e->what[0] != '\0' ? " " : "", e->what,
                       plain || e->text[0] == '\0' ? err_name(e->code) : e->text);
     }
     if (ack->n_errors == 0 && ack->code != 0)

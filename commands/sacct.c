@@ -397,7 +397,7 @@ static bool answered(void)
     return true;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct client c;
@@ -421,4 +421,9 @@ int main(int argc, char **argv)
     arena_fini(&a);
     client_fini(&c);
     return rc;
+}
+
+int main(int argc, char **argv)
+{
+    return command_end(program, run(argc, argv));
 }

@@ -302,5 +302,5 @@ int main(int argc, char **argv)
     else
         rc = run(r, &err);
     job_request_destroy(r);
-    return rc;
+    return command_end(program, rc);
 }

@@ -282,5 +282,5 @@ int main(int argc, char **argv)
     struct job_request *r = job_request_create(JOB_CMD_SBATCH);
     int rc = run(r, argc, argv);
     job_request_destroy(r);
-    return rc;
+    return command_end(program, rc);
 }

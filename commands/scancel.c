@@ -193,7 +193,7 @@ static int send(Sl__CancelRequest *q, struct err *err)
     return rc;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct arena a;
@@ -231,4 +231,9 @@ int main(int argc, char **argv)
     }
     arena_fini(&a);
     return rc;
+}
+
+int main(int argc, char **argv)
+{
+    return command_end(program, run(argc, argv));
 }

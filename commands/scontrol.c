@@ -166,7 +166,7 @@ static int interactive(struct scontrol *s)
     return rc;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct scontrol s;
@@ -195,4 +195,9 @@ int main(int argc, char **argv)
     fflush(stdout);
     client_fini(&s.client);
     return rc;
+}
+
+int main(int argc, char **argv)
+{
+    return command_end(scontrol_program, run(argc, argv));
 }

@@ -214,7 +214,7 @@ static int show(struct client *c, struct err *err)
     }
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct client c;
@@ -240,4 +240,9 @@ int main(int argc, char **argv)
     int rc = show(&c, &err) != 0 ? command_fail(program, &err) : 0;
     client_fini(&c);
     return rc;
+}
+
+int main(int argc, char **argv)
+{
+    return command_end(program, run(argc, argv));
 }

@@ -292,7 +292,7 @@ static int options_check(struct err *err)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct client c;
@@ -319,4 +319,9 @@ int main(int argc, char **argv)
     rc = rc != 0 ? command_fail(program, &err) : 0;
     client_fini(&c);
     return rc;
+}
+
+int main(int argc, char **argv)
+{
+    return command_end(program, run(argc, argv));
 }

@@ -371,5 +371,5 @@ int main(int argc, char **argv)
     } else
         rc = run(r, &err);
     job_request_destroy(r);
-    return rc;
+    return command_end(srun_program, rc);
 }
