@@ -283,6 +283,30 @@ static int times_check(const Sl__JobSpec *s, struct err *err)
     return 0;
 }
 
+/* What no controller carries out yet: refused by name rather than ignored. */
+static int built_check(const Sl__JobSpec *s, struct err *err)
+{
+    const struct {
+        const char *option;
+        bool asked;
+    } missing[] = {
+        {"--reservation", s->reservation[0] != '\0'},
+        {"--licenses", s->licenses[0] != '\0'},
+        {"--prefer", s->prefer[0] != '\0'},
+        {"--spread-job", s->spread},
+        {"--switches", s->switches != 0},
+        {"--core-spec", s->core_spec != 0},
+        {"--time-min", s->time_min_usec != 0},
+        {"--delay-boot", s->delay_boot_usec != 0},
+        {"--reboot", s->reboot},
+        {"--exclusive=user, mcs or topo", s->exclusive > 1},
+    };
+    for (size_t i = 0; i < COUNT(missing); i++)
+        if (missing[i].asked)
+            return err_set(err, SL_ENOT_BUILT, "%s is not built yet", missing[i].option);
+    return 0;
+}
+
 /* Options whose text has a grammar of its own. */
 static int grammar_check(const Sl__JobSpec *s, struct err *err)
 {
@@ -343,6 +367,8 @@ int jobspec_check(const Sl__JobSpec *s, struct err *err)
         rc = memory_check(s, err);
     if (rc == 0)
         rc = times_check(s, err);
+    if (rc == 0)
+        rc = built_check(s, err);
     if (rc == 0)
         rc = grammar_check(s, err);
     if (rc == 0)

@@ -190,15 +190,6 @@ int opt_mem_mib(struct request *r, const struct option *o, const char *value, st
     return 0;
 }
 
-int opt_span(struct request *r, const struct option *o, const char *value, struct err *err)
-{
-    usec_t span;
-    int rc = span_parse(value, &span, err);
-    if (rc == 0)
-        *(int64_t *)in_job(r, o) = span;
-    return rc;
-}
-
 int opt_time_limit(struct request *r, const struct option *o, const char *value, struct err *err)
 {
     usec_t span;
@@ -246,19 +237,6 @@ int opt_wait_srun(struct request *r, const struct option *o, const char *value, 
     int rc = number(value, 0, INT32_MAX, &sec, err);
     if (rc == 0)
         r->pub.step.wait_usec = sec * USEC_PER_SEC;
-    return rc;
-}
-
-/* "n[@time]" */
-int opt_switches(struct request *r, const struct option *o, const char *value, struct err *err)
-{
-    char *n = keep(r, value), *at = strchr(n, '@');
-    (void)o;
-    if (at != NULL)
-        *at++ = '\0';
-    int rc = number(n, 1, NODES_MAX, &r->pub.spec.switches, err);
-    if (rc == 0 && at != NULL)
-        rc = span_parse(at, &r->pub.spec.switches_wait_usec, err);
     return rc;
 }
 
@@ -414,16 +392,14 @@ int opt_partition(struct request *r, const struct option *o, const char *value, 
 int opt_exclusive(struct request *r, const struct option *o, const char *value, struct err *err)
 {
     (void)o;
-    if (value != NULL && strcasecmp(value, "mcs") == 0)
-        return err_set(err, SL_ENOT_BUILT, "not built yet: multi-category security");
-    if (value != NULL && strcasecmp(value, "user") == 0)
-        r->pub.spec.exclusive = 2;
-    else if (value == NULL || strcasecmp(value, "exclusive") == 0 || strcmp(value, "1") == 0)
+    if (value != NULL && (strcasecmp(value, "mcs") == 0 || strcasecmp(value, "user") == 0))
+        return err_set(err, SL_ENOT_BUILT, "not built yet: nodes for one user or label");
+    if (value == NULL || strcasecmp(value, "exclusive") == 0 || strcmp(value, "1") == 0)
         r->pub.spec.exclusive = 1;
     else if (is_off(value))
         return 0;
     else
-        return bad(err, value, "\"user\"");
+        return bad(err, value, "\"exclusive\", or nothing");
     r->pub.step.exclusive = true;
     return 0;
 }
@@ -594,8 +570,9 @@ int opt_wait_nodes(struct request *r, const struct option *o, const char *value,
 {
     uint32_t v;
     int rc = number(value, 0, 1, &v, err);
-    if (rc == 0)
-        *(bool *)in_pub(r, o) = v != 0;
+    (void)r, (void)o;
+    if (rc == 0 && v == 1) /* 0: as soon as the first node is ready, which is what is done */
+        rc = err_set(err, SL_ENOT_BUILT, "not built yet: waiting for all nodes of the job");
     return rc;
 }
 
