@@ -269,6 +269,20 @@ int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
     return ack->n_errors != 0 || ack->code != 0 ? command_exit_error() : 0;
 }
 
+int command_end(const char *program, int code)
+{
+    bool broken = ferror(stdout) != 0; /* an earlier write: errno is another's by now */
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !broken)
+        return code;
+    /* A reader that has seen enough needs no message. */
+    if (errno != EPIPE)
+        command_error(program, "cannot write standard output%s%s", errno != 0 ? ": " : "",
+                      errno != 0 ? strerror(errno) : "");
+    return code != 0 ? code : command_exit_error();
+}
+
 void command_stdout_buffer(void)
 {
     static char space[STDOUT_BYTES];

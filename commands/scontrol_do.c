@@ -2,6 +2,7 @@
 #include "scontrol.h"
 
 #include "alloc.h"
+#include "job/field.h"
 #include "job/state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -100,38 +101,98 @@ static const struct {
     {"PartitionName", "partition"}, {"StepId", "step"},
 };
 
+static const char *update_head(const char *key)
+{
+    for (size_t i = 0; i < sizeof(update_heads) / sizeof(update_heads[0]); i++)
+        if (strcasecmp(update_heads[i].key, key) == 0)
+            return update_heads[i].what;
+    return NULL;
+}
+
+/* "Key=value", "Key", and "Key+=value" for "Key=+value". */
+static Sl__KeyValue *pair_parse(struct arena *a, const char *word)
+{
+    size_t n = strcspn(word, "=");
+    const char *value = word[n] == '=' ? word + n + 1 : "";
+    Sl__KeyValue *kv = arena_alloc(a, sizeof(*kv));
+    bool sign = word[n] == '=' && n > 1 && (word[n - 1] == '+' || word[n - 1] == '-');
+    sl__key_value__init(kv);
+    kv->key = arena_printf(a, "%.*s", (int)(n - sign), word);
+    kv->value = arena_printf(a, "%.*s%s", (int)sign, sign ? word + n - 1 : "", value);
+    return kv;
+}
+
+struct named {
+    struct buf ids;
+};
+
+static int named_add(char *const *cells, size_t count, void *arg)
+{
+    struct named *n = arg;
+    (void)count;
+    buf_printf(&n->ids, "%s%s", n->ids.len != 0 ? "," : "", cells[0]);
+    return 0;
+}
+
+/* scontrol(1) JobName=: without JobId it says which jobs are meant, of UserID= alone
+ * when that is given. Takes both out of the pairs. */
+static int update_by_name(struct scontrol *s, Sl__UpdateRequest *q, struct arena *a,
+                          struct err *err)
+{
+    Sl__QueryRequest *jobs = command_query(a, "job");
+    const char *name = NULL;
+    struct named found;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < q->n_set; i++) {
+        const char *key = q->set[i]->key, *value = q->set[i]->value;
+        if (name == NULL && (strcasecmp(key, "JobName") == 0 || strcasecmp(key, "Name") == 0))
+            command_filter(a, jobs, "name", name = value);
+        else if (strcasecmp(key, "UserID") == 0)
+            command_filter(a, jobs, "user", value);
+        else
+            q->set[kept++] = q->set[i];
+    }
+    if (name == NULL)
+        return err_set(err, SL_EINVAL_FIELD, "No valid entity in update command: JobId=, JobName=, "
+                                             "NodeName=, PartitionName= or StepId=");
+    q->n_set = kept;
+    command_filter(a, jobs, "state", "PENDING,RUNNING,SUSPENDED");
+    command_field(a, jobs, FIELD_JOB_ID);
+    jobs->all = true;
+    buf_init(&found.ids);
+    int rc = client_query(&s->client, jobs, named_add, &found, err);
+    if (rc == 0 && found.ids.len == 0)
+        rc = err_set(err, SL_EINVAL_JOB_ID, "No job has the name %s", name);
+    q->what = (char *)"job";
+    q->ids = arena_strdup(a, buf_str(&found.ids));
+    buf_fini(&found.ids);
+    return rc;
+}
+
 int scontrol_update(struct scontrol *s, int argc, char **argv)
 {
     Sl__UpdateRequest q = SL__UPDATE_REQUEST__INIT;
+    struct err err = {0};
     struct arena a;
+    int rc = 0;
 
     arena_init(&a);
     q.set = arena_alloc(&a, ((size_t)argc + 1) * sizeof(*q.set));
     for (int i = 0; i < argc; i++) {
-        size_t n = strcspn(argv[i], "=");
-        const char *value = argv[i][n] == '=' ? argv[i] + n + 1 : "";
-        char *key = arena_printf(&a, "%.*s", (int)n, argv[i]);
-        size_t k = 0, heads = sizeof(update_heads) / sizeof(update_heads[0]);
-        while (k < heads && strcasecmp(update_heads[k].key, key) != 0)
-            k++;
-        if (q.what[0] == '\0' && k < heads) {
-            q.what = (char *)update_heads[k].what;
-            q.ids = arena_strdup(&a, value);
-            continue;
-        }
-        Sl__KeyValue *kv = arena_alloc(&a, sizeof(*kv));
-        sl__key_value__init(kv);
-        kv->key = key;
-        kv->value = arena_strdup(&a, value);
-        q.set[q.n_set++] = kv;
+        Sl__KeyValue *kv = pair_parse(&a, argv[i]);
+        const char *what = q.what[0] == '\0' ? update_head(kv->key) : NULL;
+        if (what != NULL) {
+            q.what = (char *)what;
+            q.ids = kv->value;
+        } else
+            q.set[q.n_set++] = kv;
     }
-    int rc;
     if (q.what[0] == '\0')
-        rc = scontrol_fail(1, "No valid entity in update command: JobId=, NodeName=, PartitionName= or StepId=");
-    else if (q.n_set == 0)
-        rc = scontrol_fail(1, "No changes specified");
-    else
-        rc = ack_call(s, WIRE_UPDATE, &q.base, "update");
+        rc = update_by_name(s, &q, &a, &err);
+    if (rc == 0 && q.n_set == 0)
+        rc = err_set(&err, SL_EINVAL_FIELD, "No changes specified");
+    rc = rc != 0 ? scontrol_fail(1, "%s", err.text) : ack_call(s, WIRE_UPDATE, &q.base, "update");
     arena_fini(&a);
     return rc;
 }

@@ -24,6 +24,9 @@ enum how {
     HOW_LIST,   /* the cell; "all" in capitals */
     HOW_REASON, /* as HOW_LINE, with " [user@time]" of the two cells behind field2 */
     HOW_ARRAY,  /* the same, and only for tasks of an array */
+    HOW_RANGE,  /* a pending job's "min-max" (field2) while the two differ */
+    HOW_BOARDS, /* boards in front of sockets, cores and threads */
+    HOW_UNLESS, /* only while field2 is empty */
 };
 
 struct item {
@@ -57,15 +60,17 @@ static const struct item job_items[] = {
     {"BatchFlag", FIELD_JOB_BATCH_FLAG, 0, HOW_BIT, NULL, false, false},
     {"Reboot", 0, 0, HOW_FIXED, "0", false, false},
     {"ExitCode", FIELD_JOB_EXIT_CODE, 0, HOW_TEXT, NULL, false, false},
+    {"DerivedExitCode", FIELD_JOB_DERIVED_EXIT, 0, HOW_TEXT, NULL, true, true},
     {"RunTime", FIELD_JOB_TIME_USED, 0, HOW_SPAN, NULL, true, false},
     {"TimeLimit", FIELD_JOB_TIME_LIMIT, 0, HOW_SPAN, NULL, false, false},
     {"TimeMin", 0, 0, HOW_FIXED, "N/A", false, false},
     {"SubmitTime", FIELD_JOB_SUBMIT, 0, HOW_TIME, "Unknown", true, false},
     {"EligibleTime", FIELD_JOB_ELIGIBLE, 0, HOW_TIME, "Unknown", false, false},
+    {"AccrueTime", FIELD_JOB_ELIGIBLE, 0, HOW_TIME, "Unknown", true, false},
     {"StartTime", FIELD_JOB_START, 0, HOW_TIME, "Unknown", true, false},
     {"EndTime", FIELD_JOB_END, 0, HOW_TIME, "Unknown", false, false},
     {"Deadline", FIELD_JOB_DEADLINE, 0, HOW_TIME, "N/A", false, false},
-    {"PreemptTime", FIELD_JOB_PREEMPT_TIME, 0, HOW_TIME, "None", true, false},
+    {"SuspendTime", FIELD_JOB_SUSPENDED_AT, 0, HOW_TIME, "None", true, false},
     {"SecsPreSuspend", FIELD_JOB_SUSPENDED, 0, HOW_TEXT, NULL, false, false},
     {"Partition", FIELD_JOB_PARTITION, 0, HOW_TEXT, NULL, true, false},
     {"AllocNode:Sid", FIELD_JOB_ALLOC_HOST, 0, HOW_TEXT, NULL, false, false},
@@ -74,18 +79,21 @@ static const struct item job_items[] = {
     {"NodeList", FIELD_JOB_NODELIST, 0, HOW_PLAIN, NULL, true, false},
     {"SchedNodeList", FIELD_JOB_SCHED_NODES, 0, HOW_LINE, NULL, false, false},
     {"BatchHost", FIELD_JOB_BATCH_HOST, 0, HOW_LINE, NULL, true, false},
-    {"NumNodes", FIELD_JOB_NODES, 0, HOW_TEXT, NULL, true, false},
+    {"NumNodes", FIELD_JOB_NODES, FIELD_JOB_NODES_REQ, HOW_RANGE, NULL, true, false},
     {"NumCPUs", FIELD_JOB_CPUS, 0, HOW_TEXT, NULL, false, false},
     {"NumTasks", FIELD_JOB_NTASKS, 0, HOW_TEXT, NULL, false, false},
     {"CPUs/Task", FIELD_JOB_CPUS_PER_TASK, 0, HOW_TEXT, NULL, false, false},
-    {"ReqB:S:C:T", 0, 0, HOW_FIXED, "0:0:*:*", false, false},
+    {"ReqB:S:C:T", FIELD_JOB_SCT, 0, HOW_BOARDS, NULL, false, false},
     {"TRES", FIELD_JOB_TRES_REQ, 0, HOW_PLAIN, NULL, true, false},
     {"AllocTRES", FIELD_JOB_TRES_ALLOC, 0, HOW_LINE, NULL, true, false},
-    {"Socks/Node", 0, 0, HOW_FIXED, "*", true, false},
-    {"NtasksPerN:B:S:C", FIELD_JOB_NTASKS_PER_NODE, 0, HOW_TEXT, NULL, false, false},
+    {"Socks/Node", FIELD_JOB_SOCKETS, 0, HOW_TEXT, NULL, true, false},
+    {"NtasksPerN:B:S:C", FIELD_JOB_NT_PER, 0, HOW_TEXT, NULL, false, false},
     {"CoreSpec", 0, 0, HOW_FIXED, "*", false, false},
     {"", FIELD_JOB_NODE_DETAIL, 0, HOW_LINE, NULL, true, true},
-    {"MinMemory", FIELD_JOB_MIN_MEM, 0, HOW_TEXT, NULL, true, false},
+    {"MinCPUsNode", FIELD_JOB_MIN_CPUS, 0, HOW_TEXT, NULL, true, false},
+    {"MinMemoryCPU", FIELD_JOB_MEM_PER_CPU, 0, HOW_LINE, NULL, false, false},
+    {"MinMemoryNode", FIELD_JOB_MIN_MEM, FIELD_JOB_MEM_PER_CPU, HOW_UNLESS, NULL, false, false},
+    {"MinTmpDiskNode", FIELD_JOB_MIN_TMP, 0, HOW_TEXT, NULL, false, false},
     {"Features", FIELD_JOB_FEATURES, 0, HOW_TEXT, NULL, true, false},
     {"Reservation", FIELD_JOB_RESERVATION, 0, HOW_LINE, NULL, false, false},
     {"DelayBoot", 0, 0, HOW_FIXED, "00:00:00", false, false},
@@ -100,7 +108,12 @@ static const struct item job_items[] = {
     {"StdIn", FIELD_JOB_STDIN, 0, HOW_PLAIN, NULL, true, false},
     {"StdOut", FIELD_JOB_STDOUT, 0, HOW_PLAIN, NULL, true, false},
     {"SubmitLine", FIELD_JOB_SUBMIT_LINE, 0, HOW_LINE, NULL, true, true},
+    {"TresPerJob", FIELD_JOB_TRES_PER_JOB, 0, HOW_LINE, NULL, true, false},
     {"TresPerNode", FIELD_JOB_GRES, 0, HOW_LINE, NULL, true, false},
+    {"TresPerSocket", FIELD_JOB_TRES_PER_SOCKET, 0, HOW_LINE, NULL, true, false},
+    {"TresPerTask", FIELD_JOB_TRES_PER_TASK, 0, HOW_LINE, NULL, true, false},
+    {"MailUser", FIELD_JOB_MAIL_USER, 0, HOW_LINE, NULL, true, false},
+    {"MailType", FIELD_JOB_MAIL_TYPE, 0, HOW_LINE, NULL, false, false},
     {"Explain", FIELD_JOB_EXPLAIN, 0, HOW_LINE, NULL, true, true},
 };
 
@@ -143,7 +156,8 @@ static const struct item partition_items[] = {
     {"PartitionName", FIELD_PART_NAME, 0, HOW_TEXT, NULL, true, false},
     {"AllowGroups", FIELD_PART_ALLOW_GROUPS, 0, HOW_LIST, NULL, true, false},
     {"AllowAccounts", FIELD_PART_ALLOW_ACCOUNTS, 0, HOW_LIST, NULL, false, false},
-    {"AllowQos", 0, 0, HOW_FIXED, "ALL", false, false},
+    {"DenyAccounts", FIELD_PART_DENY_ACCOUNTS, 0, HOW_LINE, NULL, false, false},
+    {"AllowQos", FIELD_PART_ALLOW_QOS, 0, HOW_LIST, NULL, false, false},
     {"AllocNodes", 0, 0, HOW_FIXED, "ALL", true, false},
     {"Default", FIELD_PART_DEFAULT, 0, HOW_YESNO, NULL, false, false},
     {"QoS", 0, 0, HOW_FIXED, "N/A", false, false},
@@ -164,6 +178,9 @@ static const struct item partition_items[] = {
     {"TotalCPUs", FIELD_PART_CPUS_TOTAL, 0, HOW_TEXT, NULL, false, false},
     {"TotalNodes", FIELD_PART_NODES_TOTAL, 0, HOW_TEXT, NULL, false, false},
     {"DefMemPerCPU", FIELD_PART_DEF_MEM, 0, HOW_TEXT, NULL, true, false},
+    {"MaxMemPerCPU", FIELD_PART_MAX_MEM_CPU, 0, HOW_TEXT, NULL, false, false},
+    {"DefMemPerNode", FIELD_PART_DEF_MEM_NODE, 0, HOW_TEXT, NULL, false, false},
+    {"MaxMemPerNode", FIELD_PART_MAX_MEM, 0, HOW_TEXT, NULL, false, false},
 };
 
 static const struct item step_items[] = {
@@ -226,6 +243,13 @@ static bool is_empty(const struct item *it, const char *cell)
     return cell[0] == '\0' || (it->field == FIELD_JOB_ARRAY_THROTTLE && strcmp(cell, "0") == 0);
 }
 
+/* "1-2", and not "2-2" or an empty cell. */
+static bool range_wide(const char *cell)
+{
+    size_t n = strcspn(cell, "-");
+    return cell[n] == '-' && (strlen(cell + n + 1) != n || strncmp(cell, cell + n + 1, n) != 0);
+}
+
 static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2,
                       const char *cell3)
 {
@@ -269,6 +293,12 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
     case HOW_FIXED:
         buf_puts(b, it->none);
         break;
+    case HOW_RANGE:
+        buf_puts(b, range_wide(cell2) ? cell2 : cell);
+        break;
+    case HOW_BOARDS:
+        buf_printf(b, "0:%s", cell);
+        break;
     default:
         buf_puts(b, cell);
     }
@@ -291,17 +321,18 @@ static void block_print(struct show *w, char *const *cells)
     for (size_t i = 0; i < w->e->count; i++) {
         const struct item *it = &w->e->items[i];
         const char *cell = it->field != 0 ? cells[w->columns[i]] : "";
+        const char *cell2 = it->field2 != 0 ? cells[w->columns2[i]] : "";
         pending_line = pending_line || it->newline;
         bool optional = it->how == HOW_LINE || it->how == HOW_ARRAY || it->how == HOW_REASON;
         if ((it->detail && !w->s->detail) || (optional && is_empty(it, cell)) ||
-            (it->how == HOW_ARRAY && !array))
+            (it->how == HOW_ARRAY && !array) || (it->how == HOW_UNLESS && cell2[0] != '\0'))
             continue;
         if (b->len != 0)
             buf_puts(b, pending_line && !w->s->oneliner ? "\n   " : " ");
         pending_line = false;
         if (it->key[0] != '\0')
             buf_printf(b, "%s=", it->key);
-        value_put(b, it, cell, it->field2 != 0 ? cells[w->columns2[i]] : "",
+        value_put(b, it, cell, cell2,
                   it->how == HOW_REASON ? cells[w->reason_time] : "");
     }
     buf_puts(b, w->s->oneliner ? "\n" : "\n\n");

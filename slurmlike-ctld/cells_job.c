@@ -27,6 +27,18 @@ static void put_texts(struct buf *out, const char *text)
         buf_puts(out, text);
 }
 
+static usec_t pending_time(const struct cell_source *s)
+{
+    const struct job_view *v = s->job;
+    usec_t until = v->start ? v->start : v->end ? v->end : s->now;
+    return until > v->submit ? until - v->submit : 0;
+}
+
+static uint32_t cpus_per_task(const Sl__JobSpec *spec)
+{
+    return spec->cpus_per_task ? spec->cpus_per_task : 1;
+}
+
 /* ---- cells made of one expression ------------------------------------------------------- */
 
 #define CELL_TEXT(name, expr)                                                              \
@@ -67,7 +79,7 @@ CELL_TIME(start, s->job->start ? s->job->start : s->job->start_estimate)
 CELL_NUM(nodes, s->job->nodes_count)
 CELL_NUM(cpus, s->job->cpus)
 CELL_NUM(ntasks, s->job->ntasks)
-CELL_NUM(cpus_per_task, s->job->spec->cpus_per_task ? s->job->spec->cpus_per_task : 1)
+CELL_NUM(cpus_per_task, cpus_per_task(s->job->spec))
 CELL_TEXT(nodelist, s->job->nodelist)
 CELL_TEXT(req_nodes, s->job->spec->nodelist)
 CELL_TEXT(exc_nodes, s->job->spec->exclude)
@@ -94,6 +106,15 @@ CELL_TIME(deadline, s->job->deadline)
 CELL_TEXT(explain, s->job->explain)
 CELL_SPAN(suspended, s->job->suspended_total)
 CELL_NUM(array_throttle, s->job->array_throttle)
+CELL_NUM(min_cpus, s->job->spec->mincpus ? s->job->spec->mincpus : cpus_per_task(s->job->spec))
+CELL_NUM(min_tmp, s->job->spec->tmp_disk_mib)
+CELL_TEXT(core_spec, "N/A")
+CELL_TEXT(mail_user, s->job->spec->mail_user)
+CELL_TEXT(mail_type, s->job->spec->mail_type)
+CELL_TEXT(cluster, s->d->conf->cluster_name)
+CELL_NUM(nodes_max, s->job->spec->nodes_max)
+CELL_TIME(suspended_at, s->job->suspended_since)
+CELL_NUM(pending_time, (uint64_t)pending_time(s) / USEC_PER_SEC)
 
 /* ---- the others --------------------------------------------------------------------------- */
 
@@ -104,6 +125,17 @@ static void cell_empty(const struct cell_source *s, struct buf *out)
     (void)out;
 }
 
+/* "0-9%2": the view's own text is there only when it is wide. */
+static void array_rest_put(const struct cell_source *s, struct buf *out)
+{
+    const struct job_view *v = s->job;
+    buf_puts(out, array_format(s->arena, v->array_rest, v->array_rest_count));
+    if (v->array_throttle) {
+        buf_putc(out, '%');
+        cell_u64(out, v->array_throttle);
+    }
+}
+
 static void cell_array_id(const struct cell_source *s, struct buf *out)
 {
     const struct job_view *v = s->job;
@@ -111,7 +143,7 @@ static void cell_array_id(const struct cell_source *s, struct buf *out)
     if (v->is_array_rest) {
         cell_u64(out, v->array_job_id);
         buf_put(out, "_[", 2);
-        buf_puts(out, v->array_text);
+        array_rest_put(s, out);
         buf_putc(out, ']');
     } else if (v->is_array_task) {
         cell_u64(out, v->array_job_id);
@@ -130,7 +162,7 @@ static void cell_array_job_id(const struct cell_source *s, struct buf *out)
 static void cell_array_task_id(const struct cell_source *s, struct buf *out)
 {
     if (s->job->is_array_rest)
-        buf_puts(out, s->job->array_text);
+        array_rest_put(s, out);
     else if (s->job->is_array_task)
         cell_u64(out, s->job->array_task_id);
 }
@@ -242,14 +274,94 @@ static void cell_stderr(const struct cell_source *s, struct buf *out)
         cell_file(s, out, spec->std_err[0] ? spec->std_err : spec->std_out);
 }
 
-static void cell_gres(const struct cell_source *s, struct buf *out)
+static void gres_put(const struct cell_source *s, Sl__GresPer per, struct buf *out)
 {
     const Sl__JobSpec *spec = s->job->spec;
     for (size_t i = 0; i < spec->n_gres; i++) {
         const Sl__GresReq *g = spec->gres[i];
-        buf_printf(out, "%sgres/%s%s%s:%llu", out->len ? "," : "", g->name,
-                   g->type[0] ? ":" : "", g->type, (unsigned long long)g->count);
+        if (g->per == per)
+            buf_printf(out, "%sgres/%s%s%s:%llu", out->len ? "," : "", g->name,
+                       g->type[0] ? ":" : "", g->type, (unsigned long long)g->count);
     }
+}
+
+static void cell_tres_per_node(const struct cell_source *s, struct buf *out)
+{
+    gres_put(s, SL__GRES_PER__GRES_PER_NODE, out);
+}
+
+static void cell_tres_per_job(const struct cell_source *s, struct buf *out)
+{
+    gres_put(s, SL__GRES_PER__GRES_PER_JOB, out);
+}
+
+static void cell_tres_per_task(const struct cell_source *s, struct buf *out)
+{
+    gres_put(s, SL__GRES_PER__GRES_PER_TASK, out);
+}
+
+static void cell_tres_per_socket(const struct cell_source *s, struct buf *out)
+{
+    gres_put(s, SL__GRES_PER__GRES_PER_SOCKET, out);
+}
+
+/* What was not asked for is "*", as Slurm shows it. */
+static void count_put(struct buf *out, uint32_t n)
+{
+    if (n)
+        cell_u64(out, n);
+    else
+        buf_putc(out, '*');
+}
+
+static void cell_sockets(const struct cell_source *s, struct buf *out)
+{
+    count_put(out, s->job->spec->sockets_per_node);
+}
+
+static void cell_cores(const struct cell_source *s, struct buf *out)
+{
+    count_put(out, s->job->spec->cores_per_socket);
+}
+
+static void cell_threads(const struct cell_source *s, struct buf *out)
+{
+    count_put(out, s->job->spec->threads_per_core);
+}
+
+static void cell_sct(const struct cell_source *s, struct buf *out)
+{
+    cell_sockets(s, out);
+    buf_putc(out, ':');
+    cell_cores(s, out);
+    buf_putc(out, ':');
+    cell_threads(s, out);
+}
+
+static void cell_nt_per_core(const struct cell_source *s, struct buf *out)
+{
+    count_put(out, s->job->spec->ntasks_per_core);
+}
+
+static void cell_nt_per_socket(const struct cell_source *s, struct buf *out)
+{
+    count_put(out, s->job->spec->ntasks_per_socket);
+}
+
+static void cell_nt_per(const struct cell_source *s, struct buf *out)
+{
+    cell_u64(out, s->job->spec->ntasks_per_node);
+    buf_put(out, ":0:", 3);
+    cell_nt_per_socket(s, out);
+    buf_putc(out, ':');
+    cell_nt_per_core(s, out);
+}
+
+static void cell_mem_per_cpu(const struct cell_source *s, struct buf *out)
+{
+    char text[SIZE_TEXT_MAX];
+    if (s->job->spec->mem_per_cpu_mib)
+        buf_puts(out, mem_format_mib(s->job->spec->mem_per_cpu_mib, text));
 }
 
 static void cell_oversubscribe(const struct cell_source *s, struct buf *out)
@@ -263,11 +375,7 @@ static void cell_oversubscribe(const struct cell_source *s, struct buf *out)
         buf_puts(out, spec->oversubscribe ? "YES" : "OK");
 }
 
-static void cell_requeue(const struct cell_source *s, struct buf *out)
-{
-    uint32_t r = s->job->spec->requeue;
-    cell_u64(out, r ? r == 1 : s->d->conf->requeue_default);
-}
+CELL_NUM(requeue, s->job->spec->requeue == 1)
 
 static void exit_put(struct buf *out, uint32_t status)
 {
@@ -281,9 +389,16 @@ static void cell_exit(const struct cell_source *s, struct buf *out)
     exit_put(out, s->job->exit_status);
 }
 
+static void cell_derived_exit(const struct cell_source *s, struct buf *out)
+{
+    exit_put(out, s->job->derived_exit);
+}
+
 static void cell_nodes_req(const struct cell_source *s, struct buf *out)
 {
     const Sl__JobSpec *spec = s->job->spec;
+    if (s->job->state != JOB_PENDING)
+        return;
     uint32_t min = spec->nodes_min ? spec->nodes_min : s->job->nodes_count;
     uint32_t max = spec->nodes_max ? spec->nodes_max : min;
     buf_printf(out, "%u-%u", min, max > min ? max : min);
@@ -350,7 +465,7 @@ const struct cell cells_job[] = {
     {FIELD_JOB_STDERR, CELL_WIDE, cell_stderr},
     {FIELD_JOB_DEPENDENCY, CELL_WIDE, cell_dependency},
     {FIELD_JOB_FEATURES, CELL_WIDE, cell_features},
-    {FIELD_JOB_GRES, CELL_WIDE, cell_gres},
+    {FIELD_JOB_GRES, CELL_WIDE, cell_tres_per_node},
     {FIELD_JOB_OVERSUBSCRIBE, CELL_WIDE, cell_oversubscribe},
     {FIELD_JOB_REQUEUE, CELL_WIDE, cell_requeue},
     {FIELD_JOB_RESTARTS, CELL_NARROW, cell_restarts},
@@ -375,6 +490,27 @@ const struct cell cells_job[] = {
     {FIELD_JOB_NODES_REQ, CELL_WIDE, cell_nodes_req},
     {FIELD_JOB_ARRAY_THROTTLE, CELL_NARROW, cell_array_throttle},
     {FIELD_JOB_MCS, CELL_NARROW, cell_empty},
+    {FIELD_JOB_MIN_CPUS, CELL_WIDE, cell_min_cpus},
+    {FIELD_JOB_MIN_TMP, CELL_WIDE, cell_min_tmp},
+    {FIELD_JOB_SOCKETS, CELL_WIDE, cell_sockets},
+    {FIELD_JOB_CORES, CELL_WIDE, cell_cores},
+    {FIELD_JOB_THREADS, CELL_WIDE, cell_threads},
+    {FIELD_JOB_SCT, CELL_WIDE, cell_sct},
+    {FIELD_JOB_CORE_SPEC, CELL_NARROW, cell_core_spec},
+    {FIELD_JOB_DERIVED_EXIT, CELL_NARROW, cell_derived_exit},
+    {FIELD_JOB_MAIL_USER, CELL_WIDE, cell_mail_user},
+    {FIELD_JOB_MAIL_TYPE, CELL_WIDE, cell_mail_type},
+    {FIELD_JOB_TRES_PER_JOB, CELL_WIDE, cell_tres_per_job},
+    {FIELD_JOB_TRES_PER_TASK, CELL_WIDE, cell_tres_per_task},
+    {FIELD_JOB_TRES_PER_SOCKET, CELL_WIDE, cell_tres_per_socket},
+    {FIELD_JOB_CLUSTER, CELL_NARROW, cell_cluster},
+    {FIELD_JOB_NODES_MAX, CELL_WIDE, cell_nodes_max},
+    {FIELD_JOB_NT_PER_CORE, CELL_WIDE, cell_nt_per_core},
+    {FIELD_JOB_NT_PER_SOCKET, CELL_WIDE, cell_nt_per_socket},
+    {FIELD_JOB_PENDING_TIME, CELL_NARROW, cell_pending_time},
+    {FIELD_JOB_SUSPENDED_AT, CELL_NARROW, cell_suspended_at},
+    {FIELD_JOB_MEM_PER_CPU, CELL_WIDE, cell_mem_per_cpu},
+    {FIELD_JOB_NT_PER, CELL_WIDE, cell_nt_per},
 };
 const size_t cells_job_count = sizeof(cells_job) / sizeof(cells_job[0]);
 

@@ -177,13 +177,32 @@ static void cell_size(const struct cell_source *s, struct buf *out)
         buf_printf(out, "-%u", p->nodes_max);
 }
 
-static void cell_def_mem(const struct cell_source *s, struct buf *out)
+static void mem_put(uint64_t mib, struct buf *out)
 {
-    const struct core_partition *p = &s->partition->conf;
-    if (p->mem_default_per_cpu_mib)
-        cell_u64(out, p->mem_default_per_cpu_mib);
+    if (mib)
+        cell_u64(out, mib);
     else
         buf_puts(out, "UNLIMITED");
+}
+
+static void cell_def_mem(const struct cell_source *s, struct buf *out)
+{
+    mem_put(s->partition->conf.mem_default_per_cpu_mib, out);
+}
+
+static void cell_def_mem_node(const struct cell_source *s, struct buf *out)
+{
+    mem_put(s->partition->conf.mem_default_per_node_mib, out);
+}
+
+static void cell_max_mem(const struct cell_source *s, struct buf *out)
+{
+    mem_put(s->partition->conf.mem_max_per_node_mib, out);
+}
+
+static void cell_max_mem_cpu(const struct cell_source *s, struct buf *out)
+{
+    mem_put(s->partition->conf.mem_max_per_cpu_mib, out);
 }
 
 static const char *or_all(const char *list, const char *all)
@@ -212,6 +231,8 @@ CELL_NUM(part_tier, s->partition->conf.priority_tier)
 CELL_NUM(part_factor, s->partition->conf.priority_job_factor)
 CELL_TEXT(part_groups, or_all(s->partition->conf.allow_groups, "all"))
 CELL_TEXT(part_accounts, or_all(s->partition->conf.allow_accounts, "ALL"))
+CELL_TEXT(part_qos, or_all(s->partition->conf.allow_qos, "ALL"))
+CELL_TEXT(part_deny, or_all(s->partition->conf.deny_accounts, ""))
 CELL_NUM(part_hidden, s->partition->conf.is_hidden)
 CELL_NUM(part_root, s->partition->conf.root_only)
 CELL_TEXT(part_oversubscribe,
@@ -239,5 +260,10 @@ const struct cell cells_partition[] = {
     {FIELD_PART_GRACE, CELL_NARROW, cell_grace},
     {FIELD_PART_DEF_MEM, CELL_NARROW, cell_def_mem},
     {FIELD_PART_SIZE, CELL_NARROW, cell_size},
+    {FIELD_PART_MAX_MEM, CELL_NARROW, cell_max_mem},
+    {FIELD_PART_ALLOW_QOS, CELL_NARROW, cell_part_qos},
+    {FIELD_PART_DENY_ACCOUNTS, CELL_NARROW, cell_part_deny},
+    {FIELD_PART_DEF_MEM_NODE, CELL_NARROW, cell_def_mem_node},
+    {FIELD_PART_MAX_MEM_CPU, CELL_NARROW, cell_max_mem_cpu},
 };
 const size_t cells_partition_count = sizeof(cells_partition) / sizeof(cells_partition[0]);

@@ -5,6 +5,7 @@
 #include "filter.h"
 #include "job/jobspec.h"
 #include "loop.h"
+#include "users.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -361,7 +362,11 @@ static int update_job(struct ctld *d, const struct target *t, void *arg, struct 
     struct command cmd = {0};
     char object[32];
 
+    struct job_view v;
+
     snprintf(object, sizeof(object), "%u", t->job_id);
+    if (core_job_view(d->core, t->job_id, false, &v))
+        cmd.update.groups = users_get(d->users, v.uid, ctld_now(d))->groups;
     cmd.update.object = object;
     cmd.update.job_id = t->job_id;
     cmd.update.has_task = t->has_task;
@@ -426,7 +431,7 @@ void jobctl_update(struct ctld *d, struct session *s, struct wire_msg *m)
 
     answer_init(&a);
     if (!r->ids[0]) {
-        err_set(&err, SL_EINVAL_FIELD, "update of no object");
+        err_set(&err, SL_EINVAL_FIELD, "no %s is named", r->what[0] ? r->what : "object");
         answer_error(&a, "", &err);
     } else if (strcmp(r->what, "job") == 0) {
         u.kind = CMD_JOB_UPDATE;

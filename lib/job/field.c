@@ -42,8 +42,40 @@ const struct field *field_by_id(unsigned id)
 /* A line of sinfo speaks of nodes in a partition: it has the fields of both. */
 static const enum field_what sinfo_falls_to[] = {FIELD_OF_NODE, FIELD_OF_PARTITION};
 
+/* Other names that Slurm's commands know a field by. */
+static const struct {
+    enum field_what what;
+    const char *name;
+    unsigned id;
+} aliases[] = {
+    {FIELD_OF_JOB, "Nodes", FIELD_JOB_NODELIST},
+    {FIELD_OF_JOB, "NTPerNode", FIELD_JOB_NTASKS_PER_NODE},
+    {FIELD_OF_JOB, "AllocSID", FIELD_JOB_ALLOC_HOST},
+    {FIELD_OF_JOB, "AccrueTime", FIELD_JOB_ELIGIBLE},
+    {FIELD_OF_JOB, "SchedNodes", FIELD_JOB_SCHED_NODES},
+    {FIELD_OF_STEP, "JobID", FIELD_STEP_JOB_ID},
+    {FIELD_OF_STEP, "Name", FIELD_STEP_NAME},
+    {FIELD_OF_STEP, "Partition", FIELD_STEP_PARTITION},
+    {FIELD_OF_STEP, "UserName", FIELD_STEP_USER},
+    {FIELD_OF_STEP, "State", FIELD_STEP_STATE},
+    {FIELD_OF_STEP, "TimeUsed", FIELD_STEP_TIME_USED},
+    {FIELD_OF_STEP, "NodeList", FIELD_STEP_NODELIST},
+    {FIELD_OF_STEP, "Nodes", FIELD_STEP_NODELIST},
+    {FIELD_OF_STEP, "NumTasks", FIELD_STEP_NTASKS},
+    {FIELD_OF_STEP, "NumCPUs", FIELD_STEP_CPUS},
+    {FIELD_OF_STEP, "StartTime", FIELD_STEP_START},
+    {FIELD_OF_STEP, "tres-per-node", FIELD_STEP_GRES},
+    {FIELD_OF_PARTITION, "Groups", FIELD_PART_ALLOW_GROUPS},
+    {FIELD_OF_PARTITION, "Root", FIELD_PART_ROOT},
+    {FIELD_OF_PARTITION, "Priority", FIELD_PART_PRIO_TIER},
+    {FIELD_OF_ACCT, "Reserved", FIELD_ACCT_RESERVED},
+};
+
 const struct field *field_by_name(enum field_what what, const char *name)
 {
+    for (size_t i = 0; i < COUNT(aliases); i++)
+        if (aliases[i].what == what && strcasecmp(aliases[i].name, name) == 0)
+            return field_by_id(aliases[i].id);
     for (size_t i = 0; i < COUNT(table); i++)
         if (table[i].what == what && strcasecmp(table[i].name, name) == 0)
             return &table[i];
@@ -142,9 +174,28 @@ static int letter_parse(enum field_what what, const char **p, struct field_forma
     return 0;
 }
 
+/* "%all" of squeue and sinfo: every field that has a letter, with bars between. */
+static int all_parse(enum field_what what, bool lettered, struct field_format *out)
+{
+    for (size_t i = 0; i < COUNT(table); i++) {
+        const struct field *f = &table[i];
+        bool fits = f->what == what || (what == FIELD_OF_SINFO && (f->what == FIELD_OF_NODE ||
+                                                                   f->what == FIELD_OF_PARTITION));
+        if (!fits || (lettered && f->letter == '\0') ||
+            (lettered && field_by_letter(what, f->letter) != f))
+            continue;
+        strcpy(column_add(out, f)->suffix, "|");
+    }
+    if (out->count != 0)
+        out->columns[out->count - 1].suffix[0] = '\0';
+    return 0;
+}
+
 static int letters_parse(enum field_what what, const char *text, struct field_format *out,
                          struct err *err)
 {
+    if (strcasecmp(text, "%all") == 0)
+        return all_parse(what, true, out);
     const char *p = strchrnul(text, '%');
     size_t lead = (size_t)(p - text);
     int rc = 0;
@@ -209,7 +260,8 @@ static int name_parse(enum field_what what, const char *p, size_t n,
     }
     const struct field *field = field_by_name(what, item);
     if (field == NULL)
-        return err_set(err, SL_EINVAL_FIELD, "Invalid job format specification: %s", item);
+        return err_set(err, SL_EINVAL_FIELD, "Invalid %s format specification: %s",
+                       what == FIELD_OF_SINFO ? "node" : "job", item);
     struct field_column *c = column_add(out, field);
     c->width = width;
     c->right = right;
@@ -222,6 +274,8 @@ int field_format_names(enum field_what what, const char *text, struct field_form
     int rc = 0;
 
     *out = (struct field_format){NULL, 0};
+    if (strcasecmp(text, "all") == 0)
+        return all_parse(what, false, out);
     for (const char *p = text; rc == 0;) {
         size_t n = strcspn(p, ",");
         if (out->count == COLUMNS_MAX)

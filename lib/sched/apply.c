@@ -35,6 +35,9 @@ static int requeue_refused(const struct job *j, struct err *err)
 {
     if (j->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
         return err_set(err, SL_EINVAL_STATE, "Only batch jobs can be requeued");
+    if (!j->requeue) /* sbatch(1) --no-requeue: under no circumstances */
+        return err_set(err, SL_EINVAL_STATE, "%s: the job was submitted with --no-requeue",
+                       err_name(SL_EINVAL_STATE));
     if (j->state == JOB_PENDING)
         return err_set(err, SL_EINVAL_STATE, "Job is already pending execution");
     return 0;
@@ -117,11 +120,17 @@ static void apply_cancel(struct core *c, struct job *j, const struct command *cm
         cancel_running(c, j, cmd, now, out);
 }
 
+/* One's own job is held as its user, whoever one is; another's as an operator. */
+void job_hold(struct job *j, const struct actor *who, bool as_user)
+{
+    j->hold |= who->admin && who->uid != j->uid && !as_user ? HOLD_ADMIN : HOLD_USER;
+}
+
 static void apply_hold(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                        struct batch *out)
 {
     if (cmd->kind == CMD_HOLD) {
-        j->hold |= cmd->actor.admin && !cmd->job.user_hold ? HOLD_ADMIN : HOLD_USER;
+        job_hold(j, &cmd->actor, cmd->job.user_hold);
     } else {
         j->hold = 0;
         j->launch_failures = 0;
@@ -159,22 +168,29 @@ static void apply_suspend(struct core *c, struct job *j, const struct command *c
         j->suspended_total += now - j->suspended_since;
         j->suspended_since = 0;
         j->state = JOB_RUNNING;
-        if (j->limit != SPAN_INFINITE)
-            timer_add(c, j->start + j->suspended_total + j->limit + c->policy.over_time_limit,
-                      TIMER_LIMIT, j->id);
+        job_limit_timers(c, j);
     }
     job_changed(c, j, out, true);
 }
 
+/* The owner's better jobs each move down to the next one's priority and this one takes the
+ * best: no job of another user loses a place by it. */
 static void apply_top(struct core *c, struct job *j, struct batch *out)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 0; i < c->jobs; i++)
-        if (c->job[i]->state == JOB_PENDING && c->job[i]->uid == j->uid &&
-            c->job[i]->priority > best)
-            best = c->job[i]->priority;
-    if (best > j->priority) {
-        j->priority = best < UINT32_MAX - 1 ? best + 1 : best;
+    for (;;) {
+        struct job *next = NULL; /* the least of the better ones */
+        for (uint32_t i = 0; i < c->jobs; i++) {
+            struct job *r = c->job[i];
+            if (r->state == JOB_PENDING && r->uid == j->uid && r->priority > j->priority &&
+                (!next || r->priority < next->priority))
+                next = r;
+        }
+        if (!next)
+            break;
+        uint32_t least = j->priority;
+        j->priority = next->priority;
+        next->priority = least;
+        job_changed(c, next, out, false);
         c->queue_sorted = false;
         c->plan_wanted = true;
     }
@@ -303,6 +319,9 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
             now >= j->start + j->suspended_total + j->limit + c->policy.over_time_limit)
             job_end(c, j, JOB_TIMEOUT, REASON_TIME_LIMIT, SIGTERM, THEN_NOTHING, now, out,
                     "DUE TO TIME LIMIT");
+        break;
+    case TIMER_WARN:
+        job_warn(c, j, now, out);
         break;
     case TIMER_DEADLINE:
         if (j->state == JOB_PENDING && j->deadline && now >= j->deadline)

@@ -151,58 +151,119 @@ static int set_text(const char **at, const char *value)
     return 0;
 }
 
+static int set_mem(const char *key, const char *value, uint64_t *out, struct err *err)
+{
+    if (strcasecmp(value, "UNLIMITED") == 0) {
+        *out = 0;
+        return 0;
+    }
+    return mem_parse_mib(value, out, err) < 0 ? err_prefix(err, "%s", key) : 0;
+}
+
+static int set_state(struct partition *p, const char *value, struct err *err)
+{
+    int s = part_state_parse(value);
+    if (s < 0)
+        return err_set(err, SL_EINVAL_FIELD, "State=%s: UP, DOWN, DRAIN or INACTIVE is wanted",
+                       value);
+    p->state = (enum part_state)s;
+    return set_text(&p->conf.state, part_state_name[s]);
+}
+
+static int set_default(struct core *c, uint32_t i, const char *value, struct err *err)
+{
+    bool on;
+    int rc = set_yes("Default", value, &on, err);
+    for (uint32_t k = 0; rc == 0 && on && k < c->parts; k++)
+        c->part[k].conf.is_default = false;
+    if (rc == 0)
+        c->part[i].conf.is_default = on;
+    return rc;
+}
+
+static int set_nodes(struct core *c, struct partition *p, const char *value, struct err *err)
+{
+    struct hostlist *hl = hostlist_create(strcasecmp(value, "ALL") == 0 ? "" : value, err);
+    if (!hl)
+        return err_prefix(err, "Nodes=%s", value);
+    hostlist_destroy(hl);
+    set_text(&p->conf.nodes, value);
+    part_derive(c, p);
+    return 0;
+}
+
+enum part_kind { PART_SPAN, PART_U32, PART_YES, PART_TEXT, PART_MEM, PART_SECONDS };
+static const struct {
+    const char *key;
+    enum part_kind kind;
+    size_t where; /* in struct core_partition */
+} part_keys[] = {
+#define AT(member) offsetof(struct core_partition, member)
+    {"MaxTime", PART_SPAN, AT(time_max)},
+    {"DefaultTime", PART_SPAN, AT(time_default)},
+    {"MinNodes", PART_U32, AT(nodes_min)},
+    {"MaxNodes", PART_U32, AT(nodes_max)},
+    {"PriorityTier", PART_U32, AT(priority_tier)},
+    {"PriorityJobFactor", PART_U32, AT(priority_job_factor)},
+    {"Hidden", PART_YES, AT(is_hidden)},
+    {"RootOnly", PART_YES, AT(root_only)},
+    {"AllowGroups", PART_TEXT, AT(allow_groups)},
+    {"AllowAccounts", PART_TEXT, AT(allow_accounts)},
+    {"DenyAccounts", PART_TEXT, AT(deny_accounts)},
+    {"AllowQos", PART_TEXT, AT(allow_qos)},
+    {"DefMemPerCPU", PART_MEM, AT(mem_default_per_cpu_mib)},
+    {"DefMemPerNode", PART_MEM, AT(mem_default_per_node_mib)},
+    {"MaxMemPerCPU", PART_MEM, AT(mem_max_per_cpu_mib)},
+    {"MaxMemPerNode", PART_MEM, AT(mem_max_per_node_mib)},
+    {"GraceTime", PART_SECONDS, AT(grace_time)},
+#undef AT
+};
+#define PART_KEYS_COUNT (sizeof part_keys / sizeof *part_keys)
+
+static int set_key(struct core_partition *p, size_t k, const char *value, struct err *err)
+{
+    void *at = (char *)p + part_keys[k].where;
+    const char *key = part_keys[k].key;
+    uint32_t seconds;
+    int rc;
+    switch (part_keys[k].kind) {
+    case PART_SPAN:
+        return set_span(key, value, at, err);
+    case PART_U32: /* the only ones that may be unlimited are counts of nodes: 0 */
+        return set_u32(key, strcasecmp(value, "UNLIMITED") == 0 ? "0" : value, at, err);
+    case PART_YES:
+        return set_yes(key, value, at, err);
+    case PART_MEM:
+        return set_mem(key, value, at, err);
+    case PART_SECONDS:
+        rc = set_u32(key, value, &seconds, err);
+        if (rc == 0)
+            *(usec_t *)at = seconds * USEC_PER_SEC;
+        return rc;
+    default:
+        return set_text(at, strcasecmp(value, "ALL") == 0 ? "" : value);
+    }
+}
+
 int parts_set(struct core *c, uint32_t i, const char *key, const char *value,
               struct err *err)
 {
-    struct core_partition *p = &c->part[i].conf;
+    struct partition *p = &c->part[i];
+    size_t k = 0;
     int rc;
-    if (strcasecmp(key, "State") == 0) {
-        int s = part_state_parse(value);
-        if (s < 0)
-            return err_set(err, SL_EINVAL_FIELD,
-                           "State=%s: UP, DOWN, DRAIN or INACTIVE is wanted", value);
-        c->part[i].state = (enum part_state)s;
-        rc = set_text(&p->state, part_state_name[s]);
-    } else if (strcasecmp(key, "MaxTime") == 0) {
-        rc = set_span(key, value, &p->time_max, err);
-    } else if (strcasecmp(key, "DefaultTime") == 0) {
-        rc = set_span(key, value, &p->time_default, err);
-    } else if (strcasecmp(key, "MinNodes") == 0) {
-        rc = set_u32(key, value, &p->nodes_min, err);
-    } else if (strcasecmp(key, "MaxNodes") == 0) {
-        if (strcasecmp(value, "UNLIMITED") == 0) {
-            p->nodes_max = 0;
-            rc = 0;
-        } else {
-            rc = set_u32(key, value, &p->nodes_max, err);
-        }
-    } else if (strcasecmp(key, "PriorityTier") == 0) {
-        rc = set_u32(key, value, &p->priority_tier, err);
-    } else if (strcasecmp(key, "PriorityJobFactor") == 0) {
-        rc = set_u32(key, value, &p->priority_job_factor, err);
-    } else if (strcasecmp(key, "Hidden") == 0) {
-        rc = set_yes(key, value, &p->is_hidden, err);
-    } else if (strcasecmp(key, "RootOnly") == 0) {
-        rc = set_yes(key, value, &p->root_only, err);
-    } else if (strcasecmp(key, "Default") == 0) {
-        bool on;
-        rc = set_yes(key, value, &on, err);
-        for (uint32_t k = 0; rc == 0 && on && k < c->parts; k++)
-            c->part[k].conf.is_default = false;
-        if (rc == 0)
-            p->is_default = on;
-    } else if (strcasecmp(key, "Nodes") == 0) {
-        struct hostlist *hl = strcasecmp(value, "ALL") == 0 ? hostlist_create("", err)
-                                                            : hostlist_create(value, err);
-        if (!hl)
-            return err_prefix(err, "Nodes=%s", value);
-        hostlist_destroy(hl);
-        rc = set_text(&p->nodes, value);
-        part_derive(c, &c->part[i]);
-    } else {
-        return err_set(err, SL_EINVAL_FIELD,
-                       "Update of partition field %s is not built, or there is none", key);
-    }
+    while (k < PART_KEYS_COUNT && strcasecmp(part_keys[k].key, key) != 0)
+        k++;
+    if (k < PART_KEYS_COUNT)
+        rc = set_key(&p->conf, k, value, err);
+    else if (strcasecmp(key, "State") == 0)
+        rc = set_state(p, value, err);
+    else if (strcasecmp(key, "Default") == 0)
+        rc = set_default(c, i, value, err);
+    else if (strcasecmp(key, "Nodes") == 0)
+        rc = set_nodes(c, p, value, err);
+    else
+        rc = err_set(err, SL_EINVAL_FIELD,
+                     "Update of partition field %s is not built, or there is none", key);
     if (rc == 0) {
         c->nodes_gen++;
         c->plan_wanted = true;
@@ -244,6 +305,10 @@ static int conf_check(const struct core_partition *parts, size_t n,
         if (parts[i].state && parts[i].state[0] && part_state_parse(parts[i].state) < 0)
             return err_set(err, SL_EINVAL_PARTITION, "partition %s: state %s is unknown",
                            parts[i].name, parts[i].state);
+        if (parts[i].exclusive_user)
+            return err_set(err, SL_ENOT_BUILT,
+                           "partition %s: exclusive_user: nodes for one user are not built yet",
+                           parts[i].name);
         if (parts[i].is_default && has_default)
             return err_set(err, SL_EINVAL_PARTITION, "partition %s: a second default",
                            parts[i].name);

@@ -123,6 +123,7 @@ struct command {
             const char *object;        /* job id text, node name, partition name */
             uint32_t job_id; bool has_task; uint32_t task_id;
             const char *key, *value;   /* one pair a command */
+            const char *const *groups; /* of a job's owner, as in submit */
         } update;
         const Sl__NodeRegister *reg;
         struct { const char *name; double load1; uint64_t mem_free_mib; const Sl__StepUsage *const *usage; size_t usage_count; } node;

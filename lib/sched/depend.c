@@ -31,9 +31,25 @@ static int dep_push(struct job *j, struct dep d, struct err *err)
     return 0;
 }
 
-/* "12", "12_3", "12+5" */
-static int target_parse(struct core *c, const char **p, struct dep *d, struct err *err)
+#define DEPS_CYCLE_MAX 1000u /* steps of the search for a circle; deeper ones only wait */
+
+/* Does job `id` wait for `target`, directly or through others? */
+static bool depends_on(const struct core *c, uint32_t id, uint32_t target, uint32_t *budget)
 {
+    const struct job *j = job_find(c, id);
+    for (uint32_t i = 0; j && j->state == JOB_PENDING && i < j->deps_count && *budget; i++) {
+        --*budget;
+        if (j->deps[i].target == target || depends_on(c, j->deps[i].target, target, budget))
+            return true;
+    }
+    return false;
+}
+
+/* "12", "12_3", "12+5" */
+static int target_parse(struct core *c, const struct job *j, const char **p, struct dep *d,
+                        struct err *err)
+{
+    uint32_t budget = DEPS_CYCLE_MAX;
     char *end;
     unsigned long id = strtoul(*p, &end, 10), task, minutes;
     d->task = NO_VAL;
@@ -49,6 +65,12 @@ static int target_parse(struct core *c, const char **p, struct dep *d, struct er
         d->delay = (usec_t)(minutes > 525600 ? 525600 : minutes) * 60 * USEC_PER_SEC;
     }
     d->target = (uint32_t)id;
+    if (d->target == j->id || (j->array_id && d->target == j->array_id))
+        return err_set(err, SL_EINVAL_DEPEND, "%s: job %lu can not wait for itself",
+                       err_name(SL_EINVAL_DEPEND), id);
+    if (depends_on(c, d->target, j->id, &budget))
+        return err_set(err, SL_EINVAL_DEPEND, "%s: job %lu waits for this one already",
+                       err_name(SL_EINVAL_DEPEND), id);
     if (!job_find(c, d->target))
         return err_set(err, SL_EINVAL_DEPEND, "%s: no job %lu", err_name(SL_EINVAL_DEPEND), id);
     *p = end;
@@ -74,7 +96,7 @@ static int item_parse(struct core *c, struct job *j, const char **p, struct err 
     while (**p == ':') {
         ++*p;
         d.delay = 0;
-        if (target_parse(c, p, &d, err) < 0 || dep_push(j, d, err) < 0)
+        if (target_parse(c, j, p, &d, err) < 0 || dep_push(j, d, err) < 0)
             return err->code;
     }
     return 0;

@@ -218,6 +218,7 @@ void job_gate(struct core *c, struct job *j, usec_t now)
                  dep == DEP_NEVER ? REASON_DEPENDENCY_NEVER : REASON_DEPENDENCY);
     } else if (j->begin > now) {
         gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
+        j->eligible = j->begin;
         timer_add(c, j->begin, TIMER_BEGIN, j->id);
     } else if (j->throttle && j->rest_count && array_running(c, j->array_id) >= j->throttle) {
         waits_set(c, j, true);
@@ -238,7 +239,7 @@ void job_gate_load(struct core *c, struct job *j, usec_t now)
         waits_set(c, j, true);
         gate_set(c, j, j->hold ? GATE_HOLD : GATE_DEPENDENCY,
                  j->hold ? hold_reason(j) : REASON_DEPENDENCY);
-    } else if (j->begin && !j->eligible && !j->hold) {
+    } else if (j->begin && !j->hold && j->reason == REASON_BEGIN_TIME) {
         gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
         timer_add(c, j->begin, TIMER_BEGIN, j->id);
     } else {
@@ -247,68 +248,6 @@ void job_gate_load(struct core *c, struct job *j, usec_t now)
 }
 
 /* ---- submit ------------------------------------------------------------------------------- */
-
-static int parts_of(struct core *c, const Sl__JobSpec *s, const struct actor *who,
-                    struct buf *names, uint32_t *tier, struct err *err)
-{
-    *tier = 0;
-    for (size_t i = 0; i < s->n_partitions; i++) {
-        long p = parts_find(c, s->partitions[i]);
-        if (p < 0)
-            return err_set(err, SL_EINVAL_PARTITION, "invalid partition specified: %s",
-                           s->partitions[i]);
-        if (c->part[p].conf.root_only && who->uid != 0)
-            return err_set(err, SL_EACCESS, "partition %s is for root only",
-                           s->partitions[i]);
-        if (c->part[p].conf.priority_tier > *tier)
-            *tier = c->part[p].conf.priority_tier;
-        buf_printf(names, "%s%s", names->len ? "," : "", s->partitions[i]);
-    }
-    for (uint32_t p = 0; p < c->parts && names->len == 0; p++) {
-        if (!c->part[p].conf.is_default)
-            continue;
-        buf_puts(names, c->part[p].conf.name);
-        *tier = c->part[p].conf.priority_tier;
-    }
-    if (names->len == 0)
-        return err_set(err, SL_EINVAL_PARTITION,
-                       "No partition specified or system default partition");
-    return 0;
-}
-
-/* A request that could not run on the empty partition is refused at once. */
-int job_fits_ever(struct core *c, struct job *j, struct err *err)
-{
-    struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
-    struct placement p = {0};
-    char *save = NULL, *list = xstrdup(text_of(c, j->parts));
-    bool fits = false, unknown = false;
-    for (uint32_t i = 0; i < c->nodes; i++) {
-        nodes_room(&c->node[i], &room[i], true);
-        unknown = unknown || (c->node[i].shape == NONE && !c->node[i].future);
-    }
-    for (char *name = strtok_r(list, ",", &save); name && !fits;
-         name = strtok_r(NULL, ",", &save)) {
-        long at = parts_find(c, name);
-        fits = at >= 0 && place(c, j, (uint32_t)at, room, NULL, true, &p) == 1;
-    }
-    free(list);
-    free(p.node);
-    free(room);
-    if (fits || unknown)
-        return 0;
-    const struct request *q = &c->request[j->request];
-    for (uint32_t k = 0; k < q->gres_count; k++) {
-        bool known = false;
-        for (uint32_t i = 0; i < c->nodes; i++)
-            for (uint32_t m = 0; m < c->node[i].pools_count; m++)
-                known = known || c->node[i].pool[m].name == q->gres[k].name;
-        if (!known)
-            return err_set(err, SL_EINVAL_GRES, "%s: no node has %s", err_name(SL_EINVAL_GRES),
-                           text_of(c, q->gres[k].name));
-    }
-    return err_set(err, SL_EBAD_CONFIG, "%s", err_name(SL_EBAD_CONFIG));
-}
 
 static int array_take(struct core *c, struct job *j, const Sl__JobSpec *s, struct err *err)
 {
@@ -333,19 +272,46 @@ static int array_take(struct core *c, struct job *j, const Sl__JobSpec *s, struc
     return rc;
 }
 
+static int warn_take(struct job *j, const char *text, struct err *err)
+{
+    struct signal_option warn;
+    if (!text[0])
+        return 0;
+    int rc = signal_option_parse(text, &warn, err);
+    if (rc == 0) {
+        j->warn_signal = (uint8_t)warn.signal;
+        j->warn_sec = warn.before_sec;
+        j->warn_batch = warn.batch_only;
+    }
+    return rc;
+}
+
+/* sbatch(1) --priority, --nice: only operators move a job up. */
+static int rank_check(const Sl__JobSpec *s, const struct actor *who, struct err *err)
+{
+    if (s->has_priority && s->priority != 0 && !who->admin)
+        return err_set(err, SL_EACCESS, "%s: --priority is for operators", err_name(SL_EACCESS));
+    if (s->nice < 0 && !who->admin)
+        return err_set(err, SL_EACCESS, "%s: a negative --nice is for operators",
+                       err_name(SL_EACCESS));
+    return 0;
+}
+
 static int job_fill(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                     struct err *err)
 {
     const Sl__JobSpec *s = cmd->submit.spec;
+    const struct admit who = {.actor = &cmd->actor, .groups = cmd->submit.groups,
+                              .account = s->account, .qos = s->qos[0] ? s->qos : "normal"};
     struct buf names;
     buf_init(&names);
-    int rc = parts_of(c, s, &cmd->actor, &names, &j->tier, err);
+    int rc = admit_partitions(c, s->partitions, s->n_partitions, &who, &names, &j->tier, err);
     j->parts = intern_text(&c->text, buf_str(&names));
     buf_fini(&names);
     j->user = intern_text(&c->text, cmd->submit.user);
     j->name = intern_text(&c->text, s->name);
     j->account = intern_text(&c->text, s->account);
-    j->qos = intern_text(&c->text, s->qos[0] ? s->qos : "normal");
+    j->qos = intern_text(&c->text, who.qos);
     j->uid = cmd->actor.uid;
     j->gid = cmd->actor.gid;
     j->type = (uint8_t)s->type;
@@ -356,14 +322,20 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
     j->limit = s->time_limit_usec;
     j->limit_given = s->time_limit_usec != 0;
     j->requeue = s->requeue ? s->requeue == 1 : c->policy.requeue_default;
+    j->kill_dep = s->kill_on_invalid_dep == 1;
+    j->no_kill = s->no_kill;
     j->hold = s->hold ? HOLD_USER : 0;
     j->prio_fixed = s->has_priority && cmd->actor.admin;
     if (s->has_priority && s->priority == 0)
-        j->hold |= HOLD_ADMIN;
+        j->hold |= HOLD_USER;
+    if (rc == 0)
+        rc = warn_take(j, s->signal, err);
+    if (rc == 0)
+        rc = rank_check(s, &cmd->actor, err);
     if (rc == 0)
         rc = spec_store(c, j, s, err);
     if (rc == 0)
-        rc = job_fits_ever(c, j, err);
+        rc = admit_fits(c, j, err);
     if (rc == 0)
         rc = array_take(c, j, s, err);
     if (rc == 0)
@@ -404,6 +376,7 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     }
     job_priority(c, j, s);
     job_gate(c, j, now);
+    job_drop_invalid(c, j, now, out);
     if (j->deadline)
         timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
     out->job_id = j->id;
@@ -528,6 +501,36 @@ void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next)
 
 /* ---- start and end -------------------------------------------------------------------------------- */
 
+static usec_t limit_at(const struct job *j)
+{
+    return j->start + j->suspended_total + j->limit;
+}
+
+void job_limit_timers(struct core *c, struct job *j)
+{
+    if (j->limit == SPAN_INFINITE)
+        return;
+    timer_add(c, limit_at(j) + c->policy.over_time_limit, TIMER_LIMIT, j->id);
+    if (j->warn_signal && !j->warn_sent)
+        timer_add(c, limit_at(j) - (usec_t)j->warn_sec * USEC_PER_SEC, TIMER_WARN, j->id);
+}
+
+void job_warn(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    if (j->state != JOB_RUNNING || j->flags & JOBF_COMPLETING || j->warn_sent ||
+        !j->warn_signal || j->limit == SPAN_INFINITE ||
+        now < limit_at(j) - (usec_t)j->warn_sec * USEC_PER_SEC)
+        return;
+    j->warn_sent = true;
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        terminate(c, j, j->alloc->node[i].node, 0, out, "");
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.signal = j->warn_signal;
+        e->term.batch_only = j->warn_batch;
+    }
+    job_changed(c, j, out, false);
+}
+
 void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p,
                usec_t now, struct batch *out)
 {
@@ -544,8 +547,8 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
     intern_drop(&c->text, j->partition);
     j->partition = intern_text(&c->text, c->part[part].conf.name);
-    if (j->limit != SPAN_INFINITE)
-        timer_add(c, now + j->limit + c->policy.over_time_limit, TIMER_LIMIT, j->id);
+    j->warn_sent = false;
+    job_limit_timers(c, j);
     job_ran(c, j);
     struct effect *e = batch_effect(out, EFFECT_LAUNCH);
     e->job_id = j->id;
@@ -662,6 +665,15 @@ void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now,
     } else {
         job_changed(c, j, out, false);
     }
+}
+
+void job_drop_invalid(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    if (j->state != JOB_PENDING || !j->kill_dep || j->gate != GATE_DEPENDENCY ||
+        j->reason != REASON_DEPENDENCY_NEVER)
+        return;
+    job_cancel_pending(c, j, JOB_CANCELLED, 0, now, out);
+    j->reason = REASON_DEPENDENCY_NEVER;
 }
 
 void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by,

@@ -57,7 +57,7 @@ struct request {
     uint32_t cpus_per_gpu;
     uint64_t tmp_mib, mem_mib;
     enum mem_kind mem_kind;
-    bool nodes_given, contiguous, exclusive, exclusive_user, overcommit, has_names;
+    bool nodes_given, nodes_many /* of a range, as many as there are */, contiguous, exclusive, exclusive_user, overcommit, has_names;
     uint32_t gres_count;
     struct req_gres gres[GRES_ITEMS_MAX];
     struct feature_op *feature;
@@ -204,6 +204,9 @@ struct job {
     uint32_t priority;
     uint32_t tier;           /* of its best partition */
     uint8_t state, type, hold, gate, reason, last_state, then;
+    uint8_t warn_signal;     /* --signal; 0: none */
+    bool warn_batch, warn_sent, kill_dep, no_kill;
+    uint32_t warn_sec;       /* before the limit */
     uint16_t flags;
     bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued, waits;
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
@@ -217,7 +220,7 @@ struct job {
 };
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
-                  TIMER_NODE, TIMER_CLIENT, TIMER_AFTER };
+                  TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */
@@ -333,23 +336,41 @@ void queue_sort(struct core *c);
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
 struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
 void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next);
-/* Could it run on the empty cluster? If not, why. */
-int job_fits_ever(struct core *c, struct job *j, struct err *err);
 void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p, usec_t now, struct batch *out);
 /* Ends a run: final state, TERMINATE to nodes that are not clean (unless `done_clean`). */
 void job_end(struct core *c, struct job *j, enum job_state state, enum job_reason reason,
              uint32_t exit_status, enum then then, usec_t now, struct batch *out, const char *text);
 void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now, struct batch *out);
+/* Timers of a running job's limit and of its --signal; again whenever the limit moves. */
+void job_limit_timers(struct core *c, struct job *j);
+void job_warn(struct core *c, struct job *j, usec_t now, struct batch *out);
+/* --kill-on-invalid-dep: ends a job whose dependency can not be satisfied any more. */
+void job_drop_invalid(struct core *c, struct job *j, usec_t now, struct batch *out);
 void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by, usec_t now, struct batch *out);
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify);
 uint32_t array_running(const struct core *c, uint32_t array_id);
 void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, struct batch *out, const char *text);
 void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend, struct batch *out);
 
+/* admit.c */
+struct admit { /* on whose behalf */
+    const struct actor *actor;
+    const char *const *groups; /* of the job's owner, NULL-terminated; may be NULL */
+    const char *account, *qos;
+};
+/* The comma list of the names, or of the default partition when there are none. */
+int admit_partitions(const struct core *c, char *const *names, size_t count,
+                     const struct admit *who, struct buf *out, uint32_t *tier, struct err *err);
+/* 0: it could run were its partitions empty, or their nodes are not known yet. */
+int admit_fits(struct core *c, struct job *j, struct err *err);
+
 /* depend.c */
 int depend_parse(struct core *c, struct job *j, const char *text, struct err *err);
 enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
 char *depend_text(const struct core *c, const struct job *j, struct arena *a);
+
+/* apply.c */
+void job_hold(struct job *j, const struct actor *who, bool as_user);
 
 /* report.c, update.c */
 void report_apply(struct core *c, const char *node, const Sl__JobReport *r, usec_t now, struct batch *out);

@@ -226,6 +226,22 @@ static void reg_orphans(struct core *c, uint32_t i, const Sl__NodeRegister *reg,
     }
 }
 
+/* The a-th node of a run is lost. --no-kill: the run goes on, unless that node was the
+ * home of its script. */
+static void job_node_fail(struct core *c, struct job *j, uint32_t a, usec_t now,
+                          struct batch *out)
+{
+    struct alloc_node *an = &j->alloc->node[a];
+    an->clean = true;
+    alloc_give_node(c, j, an);
+    j->alloc->unclean--;
+    if (j->no_kill && a != 0 && an->launched)
+        job_changed(c, j, out, true);
+    else
+        job_end(c, j, JOB_NODE_FAIL, REASON_NODE_FAIL, 0,
+                j->requeue ? THEN_REQUEUE : THEN_NOTHING, now, out, "NODE FAILURE");
+}
+
 /* Our jobs there: not confirmed and absent: launch again; confirmed and absent: lost. After
  * a reboot an unconfirmed one may have run, with its reports lost: lost as well, since it
  * must not run twice under one number. */
@@ -246,11 +262,7 @@ static void reg_expected(struct core *c, uint32_t i, const Sl__NodeRegister *reg
                 e->restart = j->restart;
                 e->node = i;
             } else {
-                an->clean = true;
-                alloc_give_node(c, j, an);
-                j->alloc->unclean--;
-                job_end(c, j, JOB_NODE_FAIL, REASON_NODE_FAIL, 0,
-                        j->requeue ? THEN_REQUEUE : THEN_NOTHING, now, out, "NODE FAILURE");
+                job_node_fail(c, j, a, now, out);
             }
             break;
         }
@@ -322,11 +334,7 @@ static void node_jobs_fail(struct core *c, uint32_t i, usec_t now, struct batch 
             if (!(j->flags & JOBF_COMPLETING)) {
                 if (c->node[i].connected) /* given up by an operator, but it listens */
                     terminate(c, j, i, c->policy.kill_wait, out, "NODE FAILURE");
-                an->clean = true;
-                alloc_give_node(c, j, an);
-                j->alloc->unclean--;
-                job_end(c, j, JOB_NODE_FAIL, REASON_NODE_FAIL, 0,
-                        j->requeue ? THEN_REQUEUE : THEN_NOTHING, now, out, "NODE FAILURE");
+                job_node_fail(c, j, a, now, out);
             } else {
                 job_node_clean(c, j, i, now, out);
             }

@@ -241,9 +241,10 @@ static void best_fit_first(struct candidate *v, uint32_t n, uint32_t tasks)
     }
 }
 
-/* How many of the candidates, in their order: 0 when it cannot be done. */
+/* How many of the candidates, in their order: 0 when it cannot be done. many: as many as
+ * the request allows, else as few as it takes. */
 static uint32_t nodes_wanted(const struct request *q, const struct candidate *v, uint32_t n,
-                             uint32_t at_least)
+                             uint32_t at_least, bool many)
 {
     uint32_t most = q->nodes_max == NONE ? n : q->nodes_max, k = 0;
     uint64_t tasks = 0;
@@ -251,7 +252,7 @@ static uint32_t nodes_wanted(const struct request *q, const struct candidate *v,
         most = n;
     if (most > q->ntasks && q->ntasks)
         most = q->ntasks > at_least ? q->ntasks : at_least;
-    while (k < most && (k < at_least || tasks < q->ntasks))
+    while (k < most && (many || k < at_least || tasks < q->ntasks))
         tasks += v[k++].tasks;
     return k >= at_least && k <= n && tasks >= q->ntasks ? k : 0;
 }
@@ -338,6 +339,21 @@ static int by_node(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* On the first k of the n candidates; 0 of them: not now. */
+static int place_count(struct core *c, const struct job *j, uint32_t part,
+                       const struct room *room, struct candidate *v, uint32_t n, uint32_t k,
+                       struct placement *out)
+{
+    uint32_t most = c->part[part].conf.nodes_max, first = 0;
+    if (k == 0 || (most && k > most))
+        return 0;
+    if (c->request[j->request].contiguous) {
+        qsort(v, n, sizeof *v, by_node);
+        first = contiguous(v, n, k);
+    }
+    return first != NONE ? place_on(c, j, part, room, v + first, k, out) : 0;
+}
+
 int place(struct core *c, const struct job *j, uint32_t part, const struct room *room,
           const uint64_t *closed, bool any_state, struct placement *out)
 {
@@ -359,16 +375,11 @@ int place(struct core *c, const struct job *j, uint32_t part, const struct room 
         qsort(v, n, sizeof *v, by_preference);
         if (at_least <= 1 && q->required_count == 0)
             best_fit_first(v, n, q->ntasks ? q->ntasks : 1);
-        uint32_t k = required_first(q, v, n) ? nodes_wanted(q, v, n, at_least) : 0;
-        if (k && p->conf.nodes_max && k > p->conf.nodes_max)
-            k = 0;
-        uint32_t first = 0;
-        if (k && q->contiguous) {
-            qsort(v, n, sizeof *v, by_node);
-            first = contiguous(v, n, k);
-        }
-        if (k && first != NONE)
-            rc = place_on(c, j, part, room, v + first, k, out);
+        bool possible = required_first(q, v, n);
+        if (possible && q->nodes_many)
+            rc = place_count(c, j, part, room, v, n, nodes_wanted(q, v, n, at_least, true), out);
+        if (possible && rc == 0)
+            rc = place_count(c, j, part, room, v, n, nodes_wanted(q, v, n, at_least, false), out);
     }
     free(v);
     return rc;

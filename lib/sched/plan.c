@@ -222,6 +222,7 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
         job_gate(c, j, now);
         if (j->reason != before || j->gate != gate || deps_waiting(j) != waiting)
             job_changed(c, j, out, false);
+        job_drop_invalid(c, j, now, out);
     }
 }
 

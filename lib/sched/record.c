@@ -93,7 +93,8 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(limit_given) X(exit_status) X(derived_exit) X(launch_failures)            \
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
-    X(ran_nodes) X(ran_cpus) X(ran_mem)
+    X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
+    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -406,9 +407,8 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
                 c->node[j->alloc->node[k].node].completing += !j->alloc->node[k].clean;
         if (j->state == JOB_PENDING)
             job_gate_load(c, j, now);
-        if (j->alloc && j->state == JOB_RUNNING && j->limit != SPAN_INFINITE)
-            timer_add(c, j->start + j->suspended_total + j->limit + c->policy.over_time_limit,
-                      TIMER_LIMIT, j->id);
+        if (j->alloc && j->state == JOB_RUNNING)
+            job_limit_timers(c, j);
         if (j->deadline)
             timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
         if (job_state_finished((enum job_state)j->state) && !j->alloc)

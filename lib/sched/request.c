@@ -13,7 +13,8 @@
     X(mem_per_node_mib) X(mem_per_cpu_mib) X(mem_per_gpu_mib) X(n_gres) X(gres) \
     X(cpus_per_gpu) X(sockets_per_node) X(cores_per_socket) X(threads_per_core) \
     X(mincpus) X(tmp_disk_mib) X(constraints) X(nodelist) X(exclude)            \
-    X(contiguous) X(exclusive) X(overcommit) X(spread) X(core_spec) X(hint)
+    X(contiguous) X(exclusive) X(overcommit) X(spread) X(core_spec) X(hint)     \
+    X(use_min_nodes)
 #define IDENT_FIELDS(X)                                                         \
     X(comment) X(n_argv) X(argv) X(command) X(submit_line) X(dependency)
 #define JOB_FIELDS(X)                                                           \
@@ -263,6 +264,7 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
     r->cores_per_socket = s->cores_per_socket;
     r->cpus_per_gpu = s->cpus_per_gpu;
     r->tmp_mib = s->tmp_disk_mib;
+    r->nodes_many = s->nodes_max > s->nodes_min && !s->use_min_nodes;
     r->contiguous = s->contiguous;
     r->exclusive = s->exclusive == 1;
     r->exclusive_user = s->exclusive == 2;
@@ -495,6 +497,7 @@ Sl__JobSpec *spec_unpack(const struct core *c, const struct job *j, struct arena
     s->deadline_usec = j->deadline;
     s->hold = j->hold != 0;
     s->nice = j->nice;
+    s->requeue = j->requeue ? 1 : 2;
     return s;
 }
 
