@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/conftext.h"
 #include "conf/table.h"
 
 #define CONF_ENV "SLURMLIKE_CONF"
@@ -198,7 +199,7 @@ struct conf *conf_defaults(void)
 static struct conf *load_text(const char *text, const char *name, uid_t owner,
                               struct err *err)
 {
-    if (conf_text_check(text, name, err) < 0)
+    if (conftext_check(text, name, err) < 0)
         return NULL;
     struct conf *conf = NULL;
     config_t cfg;

@@ -64,9 +64,6 @@ void conf_value_print(const struct conf_row *row, const void *base, bool quoted,
                       struct buf *out);
 bool conf_type_is_text(enum conf_type type);
 
-/* text.c: what libconfig itself would let pass: numbers that do not fit its 32 bits
- * are cut without a word, and @include opens any file. */
-int conf_text_check(const char *text, const char *name, struct err *err);
 /* load.c: reads all of root into *conf, whose values are the defaults. */
 int conf_read_root(const config_setting_t *root, const char *name, struct conf *conf,
                    struct err *err);

@@ -3,10 +3,12 @@
  * A look at the words of a text before libconfig parses it. It knows of the
  * syntax what it takes to tell numbers from strings, comments and names.
  */
-#include "conf/table.h"
+#include "conftext.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +56,7 @@ static bool is_cut_number(const char *word, size_t n)
     return errno == ERANGE || (!is_long && v > INT32_MAX);
 }
 
-int conf_text_check(const char *text, const char *name, struct err *err)
+int conftext_check(const char *text, const char *name, struct err *err)
 {
     struct scan s = {.p = text, .line = 1};
     while (*s.p) {
