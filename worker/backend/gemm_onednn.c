@@ -44,6 +44,9 @@ struct gemm *gemm_create(int threads, struct err *err)
 {
     struct gemm *g = xcalloc(1, sizeof(*g));
     g->threads = threads;
+    /* oneDNN takes this many threads, at planning and outside of a parallel
+     * region of two threads or more. Ours all say how many they want. */
+    omp_set_num_threads(1);
     dnnl_status_t st = dnnl_engine_create(&g->engine, dnnl_cpu, 0);
     if (st == dnnl_success)
         st = dnnl_stream_create(&g->stream, g->engine, dnnl_stream_default_flags);
@@ -154,11 +157,7 @@ int gemm_plan(struct gemm *g, const struct gemm_shape *shape, struct err *err)
     g->plans = xrealloc(g->plans, (size_t)(g->plans_count + 1) * sizeof(*g->plans));
     struct plan *p = &g->plans[g->plans_count];
     *p = (struct plan){.shape = *shape};
-    /* A primitive is made for the number of threads of its creation. */
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
     dnnl_status_t st = build(g, p);
-    omp_set_num_threads(threads);
     if (st != dnnl_success)
         return dnnl_failed(err, "planning a matrix product", st);
     if (p->scratch_bytes > g->scratch_each)

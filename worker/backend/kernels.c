@@ -342,22 +342,23 @@ static void k_adamw(const struct adamw *h, real *p, real *m, real *v, const real
     }
 }
 
+/* Eight different chains of multiply-adds hide the latency of one; they are
+ * variables, not an array, so that they live in registers. */
 static real k_fma_burn(size_t n)
 {
-    vec acc[8];
     vec x = vec_set((real)0.999), y = vec_set((real)1e-3);
-    for (int k = 0; k < 8; k++)
-        acc[k] = vec_set((real)k);
+    vec a = y, b = 2 * y, c = 3 * y, d = 4 * y, e = 5 * y, f = 6 * y, g = 7 * y, h = 8 * y;
     for (size_t i = 0; i < n; i++) {
-#pragma GCC unroll 8
-        for (int k = 0; k < 8; k++)
-            acc[k] = acc[k] * x + y;
-        __asm__ volatile("" ::: "memory");
+        a = a * x + y;
+        b = b * x + y;
+        c = c * x + y;
+        d = d * x + y;
+        e = e * x + y;
+        f = f * x + y;
+        g = g * x + y;
+        h = h * x + y;
     }
-    real sum = 0;
-    for (int k = 0; k < 8; k++)
-        sum += acc[k][0];
-    return sum;
+    return (real)vec_sum(((a + b) + (c + d)) + ((e + f) + (g + h)));
 }
 
 extern const struct kernels KERNELS_TABLE;
