@@ -108,14 +108,20 @@ static void zygote_child(const struct noded *d, int fd)
     snprintf(node_uid, sizeof(node_uid), "%u", (unsigned)d->node_uid);
     snprintf(sample, sizeof(sample), "%lld",
              (long long)(d->conf->sample_interval / USEC_PER_SEC));
+    char *flags[2] = {NULL, NULL}, **flag = flags;
+    if (node_is_made_up(d))
+        *flag++ = (char *)"--synthetic";
+    if (d->conf->memory_enforce)
+        *flag++ = (char *)"--memory-enforce";
     char *argv[] = {
         (char *)"slurmlike-stepd", (char *)"--spool", d->spool, (char *)"--node", d->name,
         (char *)"--kill-wait", kill_wait, (char *)"--node-user", node_uid,
         (char *)"--sample-interval", sample,
         (char *)"--mpi-default", d->conf->mpi_default,
+        (char *)"--cpu-bind", d->conf->task_plugin_cpu_bind,
         (char *)"--munge-socket", (char *)d->opts.munge_socket,
         (char *)"--log-level", (char *)log_level_name(log_level_get()),
-        node_is_made_up(d) ? (char *)"--synthetic" : NULL, NULL};
+        flags[0], flags[1], NULL};
     if (fd != 3) {
         dup2(fd, 3);
     } else {

@@ -100,7 +100,7 @@ struct conf {
     usec_t job_keep;       /* MinJobAge: finished jobs stay visible in squeue/scontrol */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     bool memory_enforce;   /* kill a job over its memory where cgroups are not usable */
-    char *prolog, *epilog, *task_prolog, *task_epilog, *mail_program;
+    char *prolog, *epilog, *mail_program;
     char *mpi_default;     /* "pmix" or "none" */
     char *task_plugin_cpu_bind; /* "cores" "threads" "none" : default --cpu-bind */
     usec_t sample_interval;

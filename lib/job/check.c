@@ -79,8 +79,6 @@ static const struct text_rule step_texts[] = {
     STEP_TEXT("--input", std_in, TEXT_PATH, PATH_LEN_MAX),
     STEP_TEXT("--output", std_out, TEXT_PATH, PATH_LEN_MAX),
     STEP_TEXT("--error", std_err, TEXT_PATH, PATH_LEN_MAX),
-    STEP_TEXT("--task-prolog", task_prolog, TEXT_PATH, PATH_LEN_MAX),
-    STEP_TEXT("--task-epilog", task_epilog, TEXT_PATH, PATH_LEN_MAX),
     STEP_TEXT("srun host", srun_host, TEXT_NAME, NAME_LEN_MAX),
     STEP_TEXT("--hint", hint, TEXT_NAME, NAME_LEN_MAX),
     STEP_TEXT("--gpu-bind", gpu_bind, TEXT_PLAIN, EXPR_LEN_MAX),

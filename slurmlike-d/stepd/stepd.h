@@ -57,7 +57,6 @@ struct node_opts {
     const char *mpi_default;  /* "pmix" or "none" */
     const char *cpu_bind;     /* default --cpu-bind */
     const char *munge_socket; /* "" : munge's default */
-    const char *task_prolog, *task_epilog; /* "" : none */
     const char *cgroup;       /* "auto", "none", or a cgroup v2 directory that is ours */
     const char *slice;        /* what the zygote made of it; NULL: none usable */
     const char *module_dir;   /* where mpi_pmix.so is */

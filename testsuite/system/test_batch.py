@@ -215,3 +215,14 @@ def test_squeue_names_the_waiting_tasks_of_an_array(cluster):
     for args in ([], ["-o", "%i"], ["-o", "%i %N"]):
         assert "%d_[0-9,20%%3]" % job in cluster.ok("squeue", "-h", *args)
     cluster.ok("scancel", job)
+
+
+def test_a_job_over_its_memory_is_ended_and_says_so():
+    with Cluster(nodes=1, conf="jobs = { sample_interval = 1; };") as c:
+        job = c.sbatch("--mem=50M", "-o", "oom.%j", "--wrap", "sleep 100 & exec python3 -c "
+                       "'x = bytearray(b\"x\") * (200 << 20); import time; time.sleep(100)'")
+        assert c.wait_done(job) == "OUT_OF_MEMORY"
+        assert "memory limit" in c.read("oom.%d" % job)
+        assert c.sacct("-X", "-j", job, "-o", "State") == [["OUT_OF_MEMORY"]]
+        rss = c.sacct("-j", "%d.batch" % job, "-o", "MaxRSS")[0][0]
+        assert int(rss.rstrip("K")) > 200 << 10
