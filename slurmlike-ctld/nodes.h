@@ -9,9 +9,8 @@
 #ifndef SL_CTLD_NODES_H
 #define SL_CTLD_NODES_H
 
+#include "base/limits.h"
 #include "session.h"
-
-#define NODE_SILENT_PINGS 3
 
 struct nodes *nodes_create(struct ctld *d);
 void nodes_destroy(struct nodes *n);

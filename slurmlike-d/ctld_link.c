@@ -3,9 +3,13 @@
  * The link to the controller: dialled from here, again and again with a growing
  * pause; the first message is NODE_REGISTER with what runs and what was not yet
  * acknowledged. Epochs: a controller with a lower epoch than one obeyed before has been
- * superseded and is not listened to.
+ * superseded and is not listened to. Each ping is answered: a controller that is silent for
+ * NODE_SILENT_PINGS of them is dialled anew, so that a healed network is found
+ * at once and not when TCP tries again.
  */
 #include "noded.h"
+
+#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +29,7 @@ struct ctld_link {
     uint64_t epoch;
     struct event *retry, *ping, *flush;
     unsigned retry_msec;
+    usec_t heard; /* monotonic: last message, or when the link came up */
     Sl__NodeRegister *inventory;
     bool said_down; /* log once an outage */
 };
@@ -111,6 +116,8 @@ static void on_up(struct wire_link *l, void *arg)
 {
     struct ctld_link *c = arg;
     struct err err;
+    c->heard = clock_mono_usec();
+    timer_set(c->ping, c->d->conf->node_ping_interval);
     Sl__NodeRegister r = *c->inventory;
     jobs_list(c->d, &r);
     report_log_rewind(c->d->reports);
@@ -170,6 +177,7 @@ static void on_message(struct wire_link *l, struct wire_msg *m, void *arg)
     struct ctld_link *c = arg;
     struct noded *d = c->d;
     (void)l;
+    c->heard = clock_mono_usec();
     if (m->type == WIRE_NODE_REGISTERED) {
         on_registered(c, (Sl__NodeRegistered *)m->body);
         return;
@@ -238,6 +246,11 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     link_dial(arg);
 }
 
+static bool link_silent(const struct ctld_link *c)
+{
+    return clock_mono_usec() - c->heard > NODE_SILENT_PINGS * c->d->conf->node_ping_interval;
+}
+
 static void on_ping(evutil_socket_t fd, short what, void *arg)
 {
     struct ctld_link *c = arg;
@@ -245,6 +258,14 @@ static void on_ping(evutil_socket_t fd, short what, void *arg)
     struct err err;
     (void)fd;
     (void)what;
+    if (link_silent(c)) {
+        wire_link_close(c->link);
+        on_down(c->link, "silent", c);
+        return;
+    }
+    timer_set(c->ping, c->d->conf->node_ping_interval);
+    if (!c->registered)
+        return;
     m.sent = clock_wall_usec();
     inventory_load(&m.load1, &m.mem_free_mib);
     Sl__StepUsage *usage[USAGE_PER_PING_MAX];
@@ -252,7 +273,6 @@ static void on_ping(evutil_socket_t fd, short what, void *arg)
     m.n_usage = steps_usage(c->d, usage, USAGE_PER_PING_MAX);
     if (wire_link_send(c->link, WIRE_NODE_PING, 0, &m.base, &err) < 0)
         log_warn("ctld", "ping not sent: %s", err.text);
-    timer_set(c->ping, c->d->conf->node_ping_interval);
 }
 
 /* ---- reports ------------------------------------------------------------------------------- */

@@ -214,15 +214,12 @@ static bool first_step_make(struct first_step *f, const Sl__Launch *m)
 void job_report(struct noded *d, const struct job *j, Sl__ReportKind kind, const char *text)
 {
     Sl__JobReport r = SL__JOB_REPORT__INIT;
-    struct err err;
     r.kind = kind;
     r.job_id = j->key.job_id;
     r.restart = j->key.restart;
     r.time = clock_wall_usec();
     r.text = (char *)(text ? text : "");
-    if (report_log_add(d->reports, &r, &err) < 0)
-        log_error("report", "job=%u kind=%d not recorded: %s", j->key.job_id, kind,
-                  err.text);
+    report_log_keep(d->reports, &r);
     ctld_link_kick(d);
 }
 

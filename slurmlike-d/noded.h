@@ -80,6 +80,7 @@ struct step { /* one supervisor; owned by its job */
     Sl__StepRecord *record;  /* from its hello, to report a death; NULL: none */
     Sl__StepUsage usage;     /* last living figures; texts are the daemon's */
     bool usage_fresh;        /* not sent to the controller yet */
+    bool unrecorded;         /* a report of its could not be written: it will be asked again */
     UT_hash_handle hh;       /* in noded.steps */
 };
 
@@ -142,6 +143,9 @@ void report_log_close(struct report_log *log);
 /* Gives the report its seq, appends it to the file, queues it. 0 or negative: the
  * caller must not acknowledge the supervisor then. */
 int report_log_add(struct report_log *log, Sl__JobReport *report, struct err *err);
+/* For what nobody would repeat: queued in memory when the file cannot be written. A daemon
+ * that dies before it is sent leaves it to the comparison at its registration. */
+void report_log_keep(struct report_log *log, Sl__JobReport *report);
 void report_log_ack(struct report_log *log, uint64_t seq);
 /* Not acknowledged, oldest first; valid until the log changes. */
 Sl__JobReport **report_log_pending(struct report_log *log, size_t *count);

@@ -154,6 +154,16 @@ int report_log_add(struct report_log *log, Sl__JobReport *report, struct err *er
     return rc;
 }
 
+void report_log_keep(struct report_log *log, Sl__JobReport *report)
+{
+    struct err err;
+    if (report_log_add(log, report, &err) == 0)
+        return;
+    log_error("report", "job=%u kind=%d is kept in memory: %s", report->job_id,
+              (int)report->kind, err.text);
+    log_push(log, report_copy(report));
+}
+
 static void log_compact(struct report_log *log)
 {
     if (log->count && log->file_bytes < FILE_BYTES_COMPACT)

@@ -30,6 +30,7 @@
 #define CHECK_MSEC_MAX 1000
 #define HELLO_MSEC_MAX 30000  /* spawn to hello, on a machine under heavy load */
 #define KILL_MSEC 20
+#define RECORD_RETRY_MSEC 1000 /* the spool is full: until the supervisor says it again */
 #define ASKS_WAITING_MAX 1024
 
 struct ask { /* came before the job's own launch */
@@ -284,23 +285,24 @@ static bool job_leaves_nothing(const struct noded *d, const struct step *s)
            !(d->conf->epilog && d->conf->epilog[0]) && j->phase == JOB_PRESENT;
 }
 
-static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
-                              struct err *err)
+static int step_report_complete(struct noded *d, struct step *s, Sl__JobReport *r,
+                                struct err *err)
 {
     r->job_id = s->key.job_id;
     r->restart = s->key.restart;
-    if (r->kind == SL__REPORT_KIND__REPORT_NONE) { /* a node's part of a step: its root reports */
-        s->ended = true;
+    if (r->kind != SL__REPORT_KIND__REPORT_JOB_DONE)
         return 0;
-    }
-    if (r->kind == SL__REPORT_KIND__REPORT_JOB_DONE) {
-        if (!s->manager)
-            return err_set(err, SL_EPROTO, "job end from a step that is not the manager");
-        r->node_clean = job_leaves_nothing(d, s);
-    }
-    int rc = report_log_add(d->reports, r, err);
-    if (rc < 0)
-        return rc;
+    if (!s->manager)
+        return err_set(err, SL_EPROTO, "job end from a step that is not the manager");
+    r->node_clean = job_leaves_nothing(d, s);
+    return 0;
+}
+
+/* What follows from a report that is in the log. */
+static void step_report_noted(struct step *s, const Sl__JobReport *r)
+{
+    if (r->kind == SL__REPORT_KIND__REPORT_NONE) /* a node's part: the step's root reports */
+        s->ended = true;
     if (r->kind == SL__REPORT_KIND__REPORT_STEP_END)
         s->ended = true;
     if (r->kind == SL__REPORT_KIND__REPORT_JOB_DONE) {
@@ -309,7 +311,31 @@ static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
         if (r->node_clean)
             s->job->phase = JOB_ENDING;
     }
-    return 0;
+}
+
+/* Of a supervisor that lives: it repeats what could not be written. */
+static int step_report_record(struct noded *d, struct step *s, Sl__JobReport *r,
+                              struct err *err)
+{
+    int rc = step_report_complete(d, s, r, err);
+    if (rc == 0 && r->kind != SL__REPORT_KIND__REPORT_NONE)
+        rc = report_log_add(d->reports, r, err);
+    if (rc == 0)
+        step_report_noted(s, r);
+    return rc;
+}
+
+/* Of one that is gone: nobody would repeat it. */
+static void step_report_keep(struct noded *d, struct step *s, Sl__JobReport *r)
+{
+    struct err err;
+    if (step_report_complete(d, s, r, &err) < 0) {
+        log_error("step", "job=%u step=%u %s", s->key.job_id, s->key.step_id, err.text);
+        return;
+    }
+    if (r->kind != SL__REPORT_KIND__REPORT_NONE)
+        report_log_keep(d->reports, r);
+    step_report_noted(s, r);
 }
 
 static void on_step_reports(struct noded *d, struct step *s, const Sl__JobReports *list)
@@ -319,8 +345,10 @@ static void on_step_reports(struct noded *d, struct step *s, const Sl__JobReport
     for (size_t i = 0; i < list->n_reports; i++) {
         uint64_t seq = list->reports[i]->seq; /* the supervisor's own count */
         if (step_report_record(d, s, list->reports[i], &err) < 0) {
-            log_error("step", "job=%u step=%u report not recorded: %s", s->key.job_id,
-                      s->key.step_id, err.text);
+            log_error("step", "job=%u step=%u report not recorded, asked for again: %s",
+                      s->key.job_id, s->key.step_id, err.text);
+            s->unrecorded = true;
+            step_timer(s, RECORD_RETRY_MSEC);
             break;
         }
         acked = seq;
@@ -336,11 +364,10 @@ static void on_step_reports(struct noded *d, struct step *s, const Sl__JobReport
 
 /* ---- a supervisor that died ------------------------------------------------------------------ */
 
-static bool step_result_read(struct noded *d, struct step *s, struct err *err)
+static bool step_result_read(struct noded *d, struct step *s)
 {
     char *path = step_path(d, s->key, "result");
     uint8_t data[65536];
-    bool good = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, data, sizeof(data)) : -1;
     if (fd >= 0)
@@ -348,11 +375,9 @@ static bool step_result_read(struct noded *d, struct step *s, struct err *err)
     free(path);
     Sl__JobReports *list =
         n > 0 ? sl__job_reports__unpack(NULL, (size_t)n, data) : NULL;
-    if (list && list->n_reports) {
-        good = true;
-        for (size_t i = 0; i < list->n_reports && good; i++)
-            good = step_report_record(d, s, list->reports[i], err) == 0;
-    }
+    bool good = list && list->n_reports;
+    for (size_t i = 0; good && i < list->n_reports; i++)
+        step_report_keep(d, s, list->reports[i]);
     if (list)
         sl__job_reports__free_unpacked(list, NULL);
     return good;
@@ -361,7 +386,6 @@ static bool step_result_read(struct noded *d, struct step *s, struct err *err)
 static void step_report_died(struct noded *d, struct step *s)
 {
     Sl__JobReport r = SL__JOB_REPORT__INIT;
-    struct err err;
     r.kind = SL__REPORT_KIND__REPORT_STEP_END;
     r.step_id = s->key.step_id;
     r.exit_status = SIGKILL;
@@ -376,29 +400,34 @@ static void step_report_died(struct noded *d, struct step *s)
     }
     log_error("step", "job=%u step=%u its supervisor died; the step was killed",
               s->key.job_id, s->key.step_id);
-    if (step_report_record(d, s, &r, &err) < 0)
-        log_error("step", "not recorded: %s", err.text);
+    step_report_keep(d, s, &r);
     if (s->manager && !s->job->done_reported) {
         r.kind = SL__REPORT_KIND__REPORT_JOB_DONE;
-        if (step_report_record(d, s, &r, &err) < 0)
-            log_error("step", "not recorded: %s", err.text);
+        step_report_keep(d, s, &r);
     }
 }
 
 static void step_clean_round(struct noded *d, struct step *s)
 {
-    struct err err;
     const Sl__JobInfo *job = s->job->launch->job;
     if (procs_kill(&job->secret, s->key.step_id, d->name)) {
         step_timer(s, KILL_MSEC);
         return;
     }
-    if (!s->ended && !step_result_read(d, s, &err))
+    if (!s->ended && !step_result_read(d, s))
         step_report_died(d, s);
     step_answer(s, SL_EINVAL_STEP, "the step's supervisor died at its start");
     step_folder_remove(d, s->key);
     step_forget(d, s);
     ctld_link_kick(d);
+}
+
+static void step_detached(struct step *s)
+{
+    s->state = STEP_DETACHED;
+    s->unrecorded = false;
+    s->check_msec = CHECK_MSEC_FIRST;
+    step_timer(s, s->check_msec);
 }
 
 static void on_step_timer(evutil_socket_t fd, short what, void *arg)
@@ -407,8 +436,15 @@ static void on_step_timer(evutil_socket_t fd, short what, void *arg)
     struct noded *d = step_noded(s);
     (void)fd;
     (void)what;
-    if (s->state == STEP_LINKED)
+    if (s->state == STEP_LINKED) {
+        if (s->unrecorded) { /* it dials again and repeats what was not acknowledged */
+            steps_forget_link(d, s->link);
+            wire_link_close(s->link);
+            s->link = NULL;
+            step_detached(s);
+        }
         return;
+    }
     if (s->state == STEP_SPAWNED) { /* HELLO_MSEC_MAX are over */
         if (s->pid > 1 && proc_start_time(s->pid))
             kill(s->pid, SIGKILL);
@@ -424,13 +460,6 @@ static void on_step_timer(evutil_socket_t fd, short what, void *arg)
         s->state = STEP_CLEANING;
     }
     step_clean_round(d, s);
-}
-
-static void step_detached(struct step *s)
-{
-    s->state = STEP_DETACHED;
-    s->check_msec = CHECK_MSEC_FIRST;
-    step_timer(s, s->check_msec);
 }
 
 /* ---- living figures ----------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #define NODES_MAX 65536u
 #define CPUS_PER_NODE_MAX 4096u
 #define GRES_PER_NODE_MAX 1024u
+#define NODE_SILENT_PINGS 3u             /* ping intervals without a word: the link is dead */
 #define CLIENTS_MAX 8192u              /* controller sessions at once */
 #define CLIENTS_PER_USER_MAX (CLIENTS_MAX / 2) /* so that nobody shuts out the others */
 #define CLIENT_OUTQ_BYTES_MAX (64u << 20) /* a slow reader is paused beyond this */

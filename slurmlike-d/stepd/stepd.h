@@ -131,6 +131,7 @@ struct step {
     uint32_t tasks_count, tasks_running;
 
     /* outcome */
+    usec_t clock_offset;    /* wall - monotonic at its birth */
     usec_t start, end;
     int status;             /* worst wait(2) status so far, of the whole subtree */
     uint32_t state;         /* job_state to record: 0 from the status */

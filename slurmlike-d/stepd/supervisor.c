@@ -92,6 +92,12 @@ int status_worst(int a, int b)
     return shell_code(b) > shell_code(a) ? b : a;
 }
 
+/* Wall time that does not run backwards within the step, whatever happens to the clock. */
+static usec_t step_now(const struct step *s)
+{
+    return clock_mono_usec() + s->clock_offset;
+}
+
 /* ---- signals and ending -------------------------------------------------------------------- */
 
 static void step_kill(struct step *s);
@@ -130,7 +136,7 @@ void step_terminate(struct step *s, usec_t kill_wait, uint32_t state)
     tree_signal(s, &m);
     if (s->phase == PHASE_WAITING) { /* no task was started, none will be */
         s->phase = PHASE_RUNNING;
-        s->start = clock_wall_usec();
+        s->start = step_now(s);
     }
     if (kill_wait <= 0) {
         step_kill(s);
@@ -166,7 +172,7 @@ void step_signal(struct step *s, int signal, const uint32_t *ranks, size_t ranks
 
 void step_suspend(struct step *s, bool stop)
 {
-    usec_t now = clock_wall_usec();
+    usec_t now = step_now(s);
     if (stop == (s->suspended_since != 0))
         return;
     contain_signal(s->contain, stop ? SIGSTOP : SIGCONT);
@@ -213,7 +219,7 @@ void step_go(struct step *s)
         return;
     timer_stop(&s->attach_timer);
     s->phase = PHASE_RUNNING;
-    s->start = clock_wall_usec();
+    s->start = step_now(s);
     tree_go(s);
     if (s->setup.code == 0 && mpi_start(s, &err) < 0) {
         s->setup = err;
@@ -252,7 +258,7 @@ static void step_local_done(struct step *s)
 static void step_report(struct step *s)
 {
     s->phase = PHASE_REPORTING;
-    s->end = clock_wall_usec();
+    s->end = step_now(s);
     if (s->suspended_since)
         step_suspend(s, false);
     timer_stop(&s->start_timer);
@@ -339,7 +345,8 @@ static void step_init(struct step *s, const struct node_opts *opts, Sl__StepLaun
     s->batch = m->script.len > 0;
     s->root = s->node_index == 0;
     s->manager = m->manager;
-    s->start = clock_wall_usec();
+    s->clock_offset = clock_wall_usec() - clock_mono_usec();
+    s->start = step_now(s);
     sl__step_usage__init(&s->usage);
     s->usage.rss_max_node = s->usage_node;
     arena_init(&s->arena);
