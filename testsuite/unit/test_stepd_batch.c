@@ -205,11 +205,12 @@ static bool links_are(struct test_daemon *td, void *arg)
 static void test_result_survives_the_daemon(void **state)
 {
     struct test_launch l;
-    size_t two = 2;
+    size_t one = 1, two = 2;
     (void)state;
     launch_batch(&l, &d, 20, "#!/bin/sh\necho up >up\nwhile [ ! -e go ]; do sleep 0.02; done\n");
     daemon_spawn(&d, &l.m);
     daemon_until(&d, file_has, (void *)"up", "the script to be up");
+    daemon_until(&d, links_are, &one, "the supervisor's hello");
     daemon_unlisten(&d);
     char path[128];
     snprintf(path, sizeof(path), "%s/go", d.dir);
