@@ -368,7 +368,7 @@ static void ids_take(struct query *q)
 
     for (size_t i = 0; i < count; i++)
         if (sel[i].has_array || !core_job_view(core, sel[i].job_id, false, &v) ||
-            (v.array_job_id && !v.is_array_task))
+            v.array_job_id == sel[i].job_id) /* all tasks, one of which may have the array's id */
             return;
     if (!count)
         return;

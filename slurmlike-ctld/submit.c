@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- checks at the edge -------------------------------------------------------------- */
 
@@ -122,6 +123,8 @@ static void accepted(struct session *s, uint32_t tag, Sl__SubmitRequest *m, uint
     persist_blobs(d, job_id, m->script.data, m->script.len, rest, rest_bytes);
     free(rest);
     reply.job_id = job_id;
+    if (m->spec->mail_type[0] && strcasecmp(m->spec->mail_type, "NONE") != 0)
+        reply.message = (char *)"warning: no mail will be sent: sending mail is not built yet";
     session_send(s, WIRE_SUBMIT_REPLY, tag, &reply.base, loop_generation(d));
     loop_note_submit(d, s->id, tag, job_id);
     if (m->watch)

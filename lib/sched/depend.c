@@ -188,12 +188,36 @@ static enum dep_state singleton_eval(const struct core *c, const struct job *j)
     return DEP_MET;
 }
 
+/* Of an array that still stands for several tasks: each waits for its own counterpart, so
+ * nothing is known of all of them until depend_pair() has taken them apart. */
+static bool paired(const struct job *j, const struct dep *d)
+{
+    return d->kind == DEP_AFTERCORR && j->rest_count != 0;
+}
+
+bool depend_pairs(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->deps_count; i++)
+        if (paired(j, &j->deps[i]))
+            return true;
+    return false;
+}
+
+bool depend_pair(struct core *c, const struct job *j, uint32_t task, usec_t now)
+{
+    struct job one = {.is_task = true, .array_id = j->array_id, .array_task = task};
+    for (uint32_t i = 0; i < j->deps_count; i++)
+        if (paired(j, &j->deps[i]) && target_eval(c, &one, &j->deps[i], now) != DEP_WAIT)
+            return true;
+    return false;
+}
+
 enum dep_state depend_eval(struct core *c, struct job *j, usec_t now)
 {
     uint32_t met = 0, never = 0;
     for (uint32_t i = 0; i < j->deps_count; i++) {
         struct dep *d = &j->deps[i];
-        if (d->state == DEP_WAIT)
+        if (d->state == DEP_WAIT && !paired(j, d))
             d->state = d->kind == DEP_SINGLETON ? singleton_eval(c, j)
                                                 : target_eval(c, j, d, now);
         if (d->state == DEP_WAIT && d->delay) {

@@ -376,6 +376,7 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     }
     job_priority(c, j, s);
     job_gate(c, j, now);
+    c->deps_dirty = c->deps_dirty || depend_pairs(j);
     job_drop_invalid(c, j, now, out);
     if (j->deadline)
         timer_add(c, j->deadline, TIMER_DEADLINE, j->id);

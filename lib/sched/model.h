@@ -367,6 +367,10 @@ int admit_fits(struct core *c, struct job *j, struct err *err);
 /* depend.c */
 int depend_parse(struct core *c, struct job *j, const char *text, struct err *err);
 enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
+/* aftercorr: does the array's record stand for tasks that wait for different ones, and is
+ * there an answer for one of them? Then it is to be split off, with its dependencies. */
+bool depend_pairs(const struct job *j);
+bool depend_pair(struct core *c, const struct job *j, uint32_t task, usec_t now);
 char *depend_text(const struct core *c, const struct job *j, struct arena *a);
 
 /* apply.c */

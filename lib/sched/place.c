@@ -339,6 +339,35 @@ static int by_node(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static bool gres_in_all(const struct request *q)
+{
+    for (uint32_t k = 0; k < q->gres_count; k++)
+        if (q->gres[k].per == SL__GRES_PER__GRES_PER_JOB)
+            return true;
+    return false;
+}
+
+/* Nodes that have some of what the job wants in all come first, in their order. */
+static void gres_first(const struct core *c, const struct request *q, const struct room *room,
+                       struct candidate *v, uint32_t n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n && gres_in_all(q); i++) {
+        const struct node *node = &c->node[v[i].node];
+        bool has = false;
+        for (uint32_t k = 0; k < q->gres_count; k++)
+            for (uint32_t m = 0; m < node->pools_count; m++)
+                has = has || (q->gres[k].per == SL__GRES_PER__GRES_PER_JOB &&
+                              pool_matches(&node->pool[m], &q->gres[k]) &&
+                              room[v[i].node].gres[m]);
+        if (!has)
+            continue;
+        struct candidate t = v[i];
+        memmove(v + at + 1, v + at, (i - at) * sizeof *v);
+        v[at++] = t;
+    }
+}
+
 /* On the first k of the n candidates; 0 of them: not now. */
 static int place_count(struct core *c, const struct job *j, uint32_t part,
                        const struct room *room, struct candidate *v, uint32_t n, uint32_t k,
@@ -375,11 +404,17 @@ int place(struct core *c, const struct job *j, uint32_t part, const struct room 
         qsort(v, n, sizeof *v, by_preference);
         if (at_least <= 1 && q->required_count == 0)
             best_fit_first(v, n, q->ntasks ? q->ntasks : 1);
+        gres_first(c, q, room, v, n);
         bool possible = required_first(q, v, n);
         if (possible && q->nodes_many)
             rc = place_count(c, j, part, room, v, n, nodes_wanted(q, v, n, at_least, true), out);
-        if (possible && rc == 0)
-            rc = place_count(c, j, part, room, v, n, nodes_wanted(q, v, n, at_least, false), out);
+        uint32_t few = possible ? nodes_wanted(q, v, n, at_least, false) : 0;
+        if (few && rc == 0)
+            rc = place_count(c, j, part, room, v, n, few, out);
+        /* what the job wants in all may be spread over more nodes than its tasks need */
+        uint32_t most = q->nodes_max < n ? q->nodes_max : n;
+        for (uint32_t k = few + 1; few && rc == 0 && gres_in_all(q) && k <= most; k++)
+            rc = place_count(c, j, part, room, v, n, k, out);
     }
     free(v);
     return rc;

@@ -206,6 +206,23 @@ static uint32_t deps_waiting(const struct job *j)
     return n;
 }
 
+/* Tasks whose counterpart in another array has ended get records of their own. */
+static void pairs_split(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    for (uint32_t k = j->rest_count; k-- > 0 && j->rest_count;) {
+        if (!depend_pair(c, j, j->rest[k], now))
+            continue;
+        struct job *t = job_split(c, j, j->rest[k], out);
+        if (!t || t == j)
+            return;
+        t->deps = xmalloc(j->deps_count * sizeof *t->deps);
+        memcpy(t->deps, j->deps, j->deps_count * sizeof *t->deps);
+        t->deps_count = j->deps_count;
+        job_gate(c, t, now);
+        job_drop_invalid(c, t, now, out);
+    }
+}
+
 /* Jobs behind a dependency or an array limit, after something started or ended. What is
  * met is recorded: the job it was met by may be forgotten before the others are. */
 static void gates_again(struct core *c, usec_t now, struct batch *out)
@@ -217,6 +234,8 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
         struct job *j = c->job[i];
         if (!j->waits)
             continue;
+        if (depend_pairs(j))
+            pairs_split(c, j, now, out);
         uint8_t before = j->reason, gate = j->gate;
         uint32_t waiting = deps_waiting(j);
         job_gate(c, j, now);

@@ -73,13 +73,20 @@ char **environ_task(struct step *s, const struct task *t, const struct bind *b,
     env_job(&e, m->job);
     if (!s->batch) /* a script's SLURM_NTASKS and so on are its job's */
         env_step(&e, m->job, m->spec, m->layout, s->node_index);
-    env_task(&e, m->layout, s->node_index, t->rank, t->local, 0);
+    env_task(&e, m->layout, s->node_index, t->rank, t->local, INT32_MAX); /* room for its own */
     env_supervisor(&e, s);
     env_bind(&e, s, b);
     mpi_task_env(s, t, &e);
     char **envp = arena_alloc(a, (e.count + 1) * sizeof(*envp));
     memcpy(envp, e.v, e.count * sizeof(*envp));
     return envp;
+}
+
+void environ_task_pid(char **envp, int pid)
+{
+    char *pair = (char *)environ_get(envp, "SLURM_TASK_PID");
+    if (pair)
+        snprintf(pair, strlen(pair) + 1, "%d", pid);
 }
 
 const char *environ_get(char *const *envp, const char *name)

@@ -19,6 +19,8 @@
 /* NULL-terminated, from the arena. */
 char **environ_task(struct step *s, const struct task *t, const struct bind *b,
                     struct arena *a);
+/* In the task itself, which knows its pid: sets SLURM_TASK_PID in place. */
+void environ_task_pid(char **envp, int pid);
 /* Value of name in such a vector, or NULL. */
 const char *environ_get(char *const *envp, const char *name);
 

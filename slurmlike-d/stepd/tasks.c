@@ -173,6 +173,7 @@ __attribute__((noreturn)) static void child_run(const struct exec_plan *p)
     if (getppid() != p->parent)
         _exit(128 + SIGKILL);
     child_chdir(spec);
+    environ_task_pid(p->envp, getpid());
     if (p->path)
         execve(p->path, p->argv, p->envp);
     else if (strchr(p->argv[0], '/'))
