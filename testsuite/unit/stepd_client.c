@@ -89,17 +89,11 @@ static bool answered(struct test_daemon *d, void *arg)
     return c->attached || c->refused || c->down;
 }
 
-static bool hello_there(struct test_daemon *d, void *arg)
-{
-    return d->sup_count > *(size_t *)arg;
-}
-
 void client_attach(struct test_client *c, struct test_daemon *d, size_t sup, uint32_t kind,
                    uid_t uid)
 {
     Sl__IoAttach a = SL__IO_ATTACH__INIT;
     memset(c, 0, sizeof(*c));
-    daemon_until(d, hello_there, &sup, "the supervisor's hello");
     c->link = daemon_route(d, sup, "step", uid, &client_ops, c);
     a.kind = kind;
     a.want_stdout = a.want_stderr = true;

@@ -328,11 +328,17 @@ const Sl__JobReport *daemon_report(struct test_daemon *d, Sl__ReportKind kind,
     return w.found;
 }
 
+static bool hello_there(struct test_daemon *d, void *arg)
+{
+    return d->sup_count > *(size_t *)arg;
+}
+
 void daemon_send(struct test_daemon *d, size_t sup, enum wire_type type,
                  const ProtobufCMessage *m)
 {
     struct err err;
-    assert_true(sup < d->sup_count && d->sup[sup].link);
+    daemon_until(d, hello_there, &sup, "the supervisor's hello");
+    assert_non_null(d->sup[sup].link);
     assert_int_equal(wire_link_send(d->sup[sup].link, type, 0, m, &err), 0);
 }
 
@@ -342,7 +348,8 @@ struct wire_link *daemon_route(struct test_daemon *d, size_t sup, const char *ro
     Sl__StepRoute r = SL__STEP_ROUTE__INIT;
     struct err err;
     int sv[2];
-    assert_true(sup < d->sup_count && d->sup[sup].link);
+    daemon_until(d, hello_there, &sup, "the supervisor's hello");
+    assert_non_null(d->sup[sup].link);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
     r.route = (char *)route;
     r.peer_uid = uid;
