@@ -19,7 +19,7 @@
     X(comment) X(n_argv) X(argv) X(command) X(submit_line) X(dependency)
 #define JOB_FIELDS(X)                                                           \
     X(name) X(time_limit_usec) X(begin_usec) X(deadline_usec) X(hold) X(nice)   \
-    X(has_priority) X(priority)
+    X(has_priority) X(priority) X(requeue)
 
 static const Sl__JobSpec blank = SL__JOB_SPEC__INIT;
 

@@ -323,21 +323,35 @@ static void absorb(struct world *w)
 }
 
 /* Every job as it would be saved. */
-static void snapshot(const struct world *w, struct buf *out)
+static void snapshot(const struct world *w, struct records *out)
 {
     uint32_t cursor = 0, id;
-    buf_clear(out);
+    records_clear(out);
     while ((cursor = core_job_next(w->core, cursor, &id)) != UINT32_MAX)
-        core_job_save(w->core, id, out);
-    core_meta_save(w->core, out);
+        core_job_save(w->core, id, records_put(out, id));
+    core_meta_save(w->core, records_put(out, 0));
+}
+
+static void unchanged(struct world *w, const struct records *before, const struct command *cmd,
+                      const struct err *err)
+{
+    struct records after = {0};
+    snapshot(w, &after);
+    if (before->count != after.count)
+        broken(w, "refused command %d made or dropped jobs: %s", cmd->kind, err->text);
+    for (size_t i = 0; i < after.count; i++) {
+        const struct buf *a = &before->v[i].bytes, *b = &after.v[i].bytes;
+        if (a->len != b->len || memcmp(a->data, b->data, a->len) != 0)
+            broken(w, "refused command %d changed job %u: %s", cmd->kind, after.v[i].id,
+                   err->text);
+    }
+    records_fini(&after);
 }
 
 int world_apply(struct world *w, const struct command *cmd, struct err *err)
 {
-    struct buf before, after;
+    struct records before = {0};
     bool compare = world_chance(w, 10);
-    buf_init(&before);
-    buf_init(&after);
     if (compare)
         snapshot(w, &before);
     batch_clear(&w->batch);
@@ -353,15 +367,10 @@ int world_apply(struct world *w, const struct command *cmd, struct err *err)
         absorb(w);
     } else {
         w->stats.refused++;
-        if (compare) {
-            snapshot(w, &after);
-            if (before.len != after.len ||
-                memcmp(before.data, after.data, after.len) != 0)
-                broken(w, "refused command %d changed a job: %s", cmd->kind, err->text);
-        }
+        if (compare)
+            unchanged(w, &before, cmd, err);
     }
-    buf_fini(&before);
-    buf_fini(&after);
+    records_fini(&before);
     return rc;
 }
 

@@ -236,7 +236,9 @@ static void update_job(struct world *w)
     }
     cmd.update.key = pairs[k].key;
     cmd.update.value = pairs[k].value;
-    world_apply(w, &cmd, &err);
+    /* scontrol(1): a priority given to a held job releases it */
+    if (world_apply(w, &cmd, &err) == 0 && strcmp(cmd.update.key, "Priority") == 0)
+        truth_let_go(w, v.array_job_id ? v.array_job_id : v.job_id, NO_VAL);
 }
 
 static void client(struct world *w)
