@@ -73,6 +73,11 @@ bool alloc_ended(const struct alloc *a)
     return a->last != NULL && job_state_finished((enum job_state)a->last->state);
 }
 
+bool alloc_waits(const struct alloc *a)
+{
+    return a->last != NULL && a->last->state == JOB_PENDING;
+}
+
 static bool queued_due(const struct alloc *a)
 {
     return !a->quiet && !a->said_queued && !a->said_granted && a->submitted != 0 && !alloc_granted(a) &&
@@ -176,6 +181,8 @@ int alloc_pump(struct alloc *a, struct err *err)
     }
     if (queued_due(a) && clock_mono_usec() >= a->submitted + QUEUED_AFTER) {
         a->said_queued = true;
+        if (a->say_pending)
+            command_say(a->program, "Pending job allocation %u", a->job_id);
         command_say(a->program, "job %u queued and waiting for resources", a->job_id);
     }
     return changed;
@@ -192,5 +199,19 @@ void alloc_cancel(struct alloc *a)
     q.job_ids = ids;
     q.n_job_ids = 1;
     if (client_call(&a->client, WIRE_CANCEL, &q.base, WIRE_ACK, 5 * USEC_PER_SEC, &m, NULL) == 0)
+        wire_msg_clear(&m);
+}
+
+void alloc_complete(struct alloc *a, int status)
+{
+    Sl__JobOpRequest q = SL__JOB_OP_REQUEST__INIT;
+    struct wire_msg m;
+    char id[16], *ids[1] = {id};
+    snprintf(id, sizeof(id), "%u", a->job_id);
+    q.op = SL__JOB_OP__JOB_OP_COMPLETE;
+    q.job_ids = ids;
+    q.n_job_ids = 1;
+    q.exit_status = (uint32_t)status;
+    if (client_call(&a->client, WIRE_JOB_OP, &q.base, WIRE_ACK, 5 * USEC_PER_SEC, &m, NULL) == 0)
         wire_msg_clear(&m);
 }

@@ -17,6 +17,7 @@ struct alloc {
     uint32_t job_id;
     Sl__JobEvent *last;  /* newest event, NULL before the first */
     bool quiet;
+    bool say_pending;    /* salloc's own line before the one about the queue */
     bool said_queued, said_granted;
     bool lost;           /* the controller is away; tried again at retry_at */
     bool said_lost;
@@ -39,6 +40,10 @@ int alloc_poll_timeout(const struct alloc *a);
 int alloc_pump(struct alloc *a, struct err *err);
 bool alloc_granted(const struct alloc *a); /* has its resources and has not ended */
 bool alloc_ended(const struct alloc *a);
+/* The controller has had its try and the job waits: for --immediate. */
+bool alloc_waits(const struct alloc *a);
+/* salloc: the command has ended with that wait(2) status. */
+void alloc_complete(struct alloc *a, int status);
 /* Ends the job; errors are of no use to the caller. */
 void alloc_cancel(struct alloc *a);
 

@@ -46,7 +46,7 @@ static int signals_open(struct salloc *s, struct err *err)
     return s->signal_fd < 0 ? err_errno(err, "signalfd") : 0;
 }
 
-static int signal_next(struct salloc *s)
+static int signal_next(const struct salloc *s)
 {
     struct signalfd_siginfo si;
     return read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si) ? (int)si.ssi_signo : 0;
@@ -68,7 +68,6 @@ static int grant_wait(struct salloc *s, struct err *err)
     const struct job_request *r = s->req;
     usec_t deadline = r->immediate && r->immediate_usec > 0
                           ? clock_mono_usec() + r->immediate_usec : INT64_MAX;
-    bool said_pending = false;
     for (;;) {
         if (alloc_pump(a, err) < 0)
             return command_fail(program, err);
@@ -78,11 +77,9 @@ static int grant_wait(struct salloc *s, struct err *err)
             command_say(program, "Job allocation %u has been revoked.", a->job_id);
             return command_exit_error();
         }
-        if (a->said_queued && !said_pending)
-            command_say(program, "Pending job allocation %u", a->job_id);
-        said_pending = said_pending || a->said_queued;
         usec_t now = clock_mono_usec();
-        if (now >= deadline) {
+        bool at_once = r->immediate && r->immediate_usec == 0;
+        if (now >= deadline || (at_once && alloc_waits(a))) {
             alloc_cancel(a);
             return refused(err_name(SL_EBUSY_NODES), true);
         }
@@ -208,13 +205,25 @@ static bool child_reap(struct salloc *s, int *status)
     return false;
 }
 
+/* salloc(1) SIGNALS: SIGTERM is the command's; most others are nobody's, as those of a
+ * terminal reach the command by themselves. True: SIGHUP, which ends us at once. */
+static bool command_signals(const struct salloc *s)
+{
+    bool hangup = false;
+    for (int sig; (sig = signal_next(s)) != 0;) {
+        if (sig == SIGTERM)
+            child_signal(s, sig);
+        hangup = hangup || sig == SIGHUP;
+    }
+    return hangup;
+}
+
+/* The command's wait(2) status; SIGHUP when it was not waited for. */
 static int command_wait(struct salloc *s)
 {
     struct err err = {0};
     int status = 0;
-    for (;;) {
-        if (child_reap(s, &status))
-            break;
+    while (!child_reap(s, &status)) {
         struct pollfd p[2] = {{.fd = s->revoked ? -1 : alloc_fd(&s->alloc), .events = POLLIN},
                               {.fd = s->signal_fd, .events = POLLIN}};
         poll(p, 2, s->revoked ? -1 : alloc_poll_timeout(&s->alloc));
@@ -222,13 +231,12 @@ static int command_wait(struct salloc *s)
             revoked(s);
         else if (!s->revoked && alloc_ended(&s->alloc))
             revoked(s);
-        for (int sig; p[1].revents != 0 && (sig = signal_next(s)) != 0;)
-            if (sig != SIGCHLD && !(sig == SIGINT && s->terminal))
-                child_signal(s, sig);
+        if (p[1].revents != 0 && command_signals(s))
+            return SIGHUP;
     }
     if (s->terminal)
         tcsetpgrp(STDIN_FILENO, getpgrp());
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return status;
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
@@ -249,14 +257,13 @@ static int granted(struct salloc *s, struct err *err)
     bell(s);
     if (s->req->no_shell)
         return 0;
-    int rc = command_start(s, err);
-    rc = rc != 0 ? command_fail(program, err) : command_wait(s);
+    int status = command_start(s, err) != 0 ? command_fail(program, err) << 8 : command_wait(s);
     if (!s->revoked) {
         if (!s->req->quiet)
             command_say(program, "Relinquishing job allocation %u", s->alloc.job_id);
-        alloc_cancel(&s->alloc);
+        alloc_complete(&s->alloc, status);
     }
-    return rc;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static int run(struct job_request *r, struct err *err)
@@ -269,6 +276,8 @@ static int run(struct job_request *r, struct err *err)
         return command_fail(program, err);
     q.spec = &r->spec;
     q.immediate = r->immediate && r->immediate_usec == 0;
+    q.no_owner = r->no_shell;
+    s.alloc.say_pending = true;
     int rc = signals_open(&s, err);
     if (rc != 0)
         rc = command_fail(program, err);

@@ -129,7 +129,8 @@ static int grant_wait(struct srun *s, struct err *err)
             return command_exit_error();
         }
         usec_t now = clock_mono_usec();
-        if (now >= deadline) {
+        bool at_once = s->req->immediate && s->req->immediate_usec == 0;
+        if (now >= deadline || (at_once && alloc_waits(a))) {
             alloc_cancel(a);
             command_error(srun_program, "Unable to allocate resources: %s",
                           err_name(SL_EBUSY_NODES));

@@ -283,6 +283,7 @@ static int op_one(struct ctld *d, const struct target *t, void *arg, struct err 
     cmd.job.user_hold = o->m->op == SL__JOB_OP__JOB_OP_UHOLD;
     cmd.job.requeue_hold = o->m->op == SL__JOB_OP__JOB_OP_REQUEUEHOLD;
     cmd.job.incomplete = o->m->incomplete;
+    cmd.job.exit_status = o->m->exit_status;
     cmd.job.reason = "";
     return loop_apply(d, &cmd, err);
 }
@@ -304,6 +305,8 @@ static enum command_kind op_command(Sl__JobOp op)
         return CMD_RESUME;
     case SL__JOB_OP__JOB_OP_TOP:
         return CMD_TOP;
+    case SL__JOB_OP__JOB_OP_COMPLETE:
+        return CMD_COMPLETE;
     default:
         return CMD_NONE;
     }

@@ -128,7 +128,8 @@ static void accepted(struct session *s, uint32_t tag, Sl__SubmitRequest *m, uint
     session_send(s, WIRE_SUBMIT_REPLY, tag, &reply.base, loop_generation(d));
     loop_note_submit(d, s->id, tag, job_id);
     if (m->watch)
-        watch_add(s, tag, job_id, m->spec->type != SL__JOB_TYPE__JOB_TYPE_BATCH);
+        watch_add(s, tag, job_id,
+                  m->spec->type != SL__JOB_TYPE__JOB_TYPE_BATCH && !m->no_owner);
     log_verbose("job", "job=%u uid=%u submitted", job_id, (unsigned)s->uid);
     blobs_put(d->blobs, job_id, m);
 }

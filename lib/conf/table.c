@@ -77,7 +77,7 @@ static const struct conf_row top_rows[] = {
             "cancelled."),
     LIMIT(conf, "jobs.over_time_limit", over_time_limit, 0, "00:00:00",
           "How long a job may run over its time limit before it is ended."),
-    SECONDS(conf, "jobs.inactive_limit", inactive_limit, 0, YEAR, "0",
+    SECONDS(conf, "jobs.inactive_limit", inactive_limit, 0, YEAR, "60",
             "An interactive allocation whose command has gone is released after this "
             "time. 0: never."),
     U32(conf, "jobs.id_first", job_id_first, 1, 67043328, "1", "Smallest job id."),

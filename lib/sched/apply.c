@@ -31,6 +31,15 @@ static int cancel_refused(const struct job *j, const struct command *cmd, struct
     return 0;
 }
 
+static int complete_refused(const struct job *j, struct err *err)
+{
+    if (j->type != SL__JOB_TYPE__JOB_TYPE_ALLOC)
+        return err_set(err, SL_EINVAL_STATE, "Only an allocation ends with its command");
+    if (!j->alloc || (j->flags & JOBF_COMPLETING))
+        return err_set(err, SL_EALREADY_DONE, "%s", err_name(SL_EALREADY_DONE));
+    return 0;
+}
+
 static int requeue_refused(const struct job *j, struct err *err)
 {
     if (j->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
@@ -58,6 +67,8 @@ static int refused(const struct job *j, const struct command *cmd, struct err *e
         return not_pending(j, err);
     case CMD_REQUEUE:
         return requeue_refused(j, err);
+    case CMD_COMPLETE:
+        return complete_refused(j, err);
     case CMD_SUSPEND:
     case CMD_RESUME:
         if (!cmd->actor.admin)
@@ -155,6 +166,17 @@ static void apply_requeue(struct core *c, struct job *j, const struct command *c
     job_changed(c, j, out, false);
 }
 
+static void apply_complete(struct core *c, struct job *j, const struct command *cmd, usec_t now,
+                           struct batch *out)
+{
+    uint32_t status = cmd->job.exit_status;
+    job_end(c, j, status ? JOB_FAILED : JOB_COMPLETED,
+            status == 0             ? REASON_NONE
+            : WIFSIGNALED(status)   ? REASON_RAISED_SIGNAL
+                                    : REASON_NONZERO_EXIT,
+            status, THEN_NOTHING, now, out, "");
+}
+
 static void apply_suspend(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                           struct batch *out)
 {
@@ -228,6 +250,9 @@ static int apply_one(struct core *c, struct job *j, const struct command *cmd, u
         break;
     case CMD_REQUEUE:
         apply_requeue(c, j, cmd, now, out);
+        break;
+    case CMD_COMPLETE:
+        apply_complete(c, j, cmd, now, out);
         break;
     case CMD_SUSPEND:
     case CMD_RESUME:
@@ -399,6 +424,7 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
     case CMD_SUSPEND:
     case CMD_RESUME:
     case CMD_TOP:
+    case CMD_COMPLETE:
     case CMD_CLIENT_LOST:
     case CMD_CLIENT_BACK:
         return apply_job(c, cmd, now, out, err);

@@ -85,6 +85,7 @@ enum command_kind {
     CMD_SUBMIT,        /* submit */
     CMD_CANCEL,        /* job: cancel or signal one job */
     CMD_HOLD, CMD_RELEASE, CMD_REQUEUE, CMD_SUSPEND, CMD_RESUME, CMD_TOP, /* job */
+    CMD_COMPLETE,      /* job: the command that an allocation was made for has ended */
     CMD_JOB_UPDATE,    /* update */
     CMD_NODE_REGISTER, /* reg: a node daemon connected */
     CMD_NODE_LOST,     /* node: its connection is gone (node_timeout starts) */
@@ -117,6 +118,7 @@ struct command {
             bool batch, full, hurry, has_step; uint32_t step_id;
             bool user_hold;            /* CMD_HOLD: scontrol uhold */
             bool requeue_hold, incomplete;
+            uint32_t exit_status;      /* CMD_COMPLETE: wait(2) status */
             const char *reason;        /* "" or text for the record */
         } job;
         struct {

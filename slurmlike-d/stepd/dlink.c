@@ -122,6 +122,15 @@ static void tell_terminated(struct step *s, uint32_t state)
                   time_format(clock_wall_usec(), when), why);
 }
 
+/* What a step is recorded as that its job's end ends: a job that has completed cancels its
+ * other steps; the one that only stood for the allocation has done its duty. */
+static uint32_t end_state(const struct step *s, uint32_t job_state)
+{
+    if (job_state != 0 && job_state != JOB_COMPLETED && job_state != JOB_FAILED)
+        return job_state;
+    return s->step_id == STEP_EXTERN ? JOB_COMPLETED : JOB_CANCELLED;
+}
+
 static void on_terminate(struct step *s, const Sl__Terminate *t)
 {
     if (t->has_step && t->step_id != s->step_id)
@@ -144,7 +153,7 @@ static void on_terminate(struct step *s, const Sl__Terminate *t)
     }
     if (!s->terminating)
         tell_terminated(s, t->state);
-    step_terminate(s, t->kill_wait_usec, t->state ? t->state : JOB_CANCELLED);
+    step_terminate(s, t->kill_wait_usec, end_state(s, t->state));
 }
 
 static void on_message(struct wire_link *l, struct wire_msg *m, void *arg)

@@ -357,8 +357,8 @@ int world_apply(struct world *w, const struct command *cmd, struct err *err)
     batch_clear(&w->batch);
     w->stats.commands++;
     world_say(w, "command %d job %u task %d uid %u", cmd->kind,
-              cmd->kind >= CMD_CANCEL && cmd->kind <= CMD_TOP ? cmd->job.job_id : 0,
-              cmd->kind >= CMD_CANCEL && cmd->kind <= CMD_TOP && cmd->job.has_task
+              cmd->kind >= CMD_CANCEL && cmd->kind <= CMD_COMPLETE ? cmd->job.job_id : 0,
+              cmd->kind >= CMD_CANCEL && cmd->kind <= CMD_COMPLETE && cmd->job.has_task
                   ? (int)cmd->job.task_id
                   : -1,
               cmd->actor.uid);
