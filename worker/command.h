@@ -20,6 +20,7 @@ enum {
 
 int tokenize_main(int argc, char **argv);
 int pretrain_main(int argc, char **argv);
+int inspect_main(int argc, char **argv);
 
 /* "worker NAME: text" on stderr; returns code. */
 int command_fail(const char *name, const struct err *err, int code);

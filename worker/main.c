@@ -15,6 +15,7 @@ static const struct {
 } COMMANDS[] = {
     {"tokenize", tokenize_main, "text to a token set, with a vocabulary trained on it"},
     {"pretrain", pretrain_main, "train a language model from a token set, over MPI"},
+    {"inspect", inspect_main, "describe and check token sets and checkpoints"},
     {"finetune", NULL, "continue training on prompts and completions, full or LoRA"},
     {"dpo", NULL, "direct preference optimisation"},
     {"grpo", NULL, "group-relative policy optimisation"},
@@ -51,13 +52,13 @@ static void help(FILE *out)
 
 /* libgomp reads how long its threads spin when it is loaded, before main. Its
  * default, milliseconds, takes the processor away from other ranks wherever
- * threads or ranks are more than cores; some ten microseconds cost no one
- * anything. Hence one exec of ourselves, before MPI. */
+ * threads or ranks are more than cores; 1000 rounds, some ten microseconds, cost
+ * no one anything. Hence one exec of ourselves, before MPI. */
 static void threads_spin_shortly(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
         return;
-    if (setenv("GOMP_SPINCOUNT", "20000", 1) == 0)
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
         execv("/proc/self/exe", argv); /* when it fails we just run on */
 }
 

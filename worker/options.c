@@ -148,13 +148,13 @@ void options_fini(const struct option_table *t, void *values)
 
 /* --- names -------------------------------------------------------------------- */
 
-/* "-" and "_" are the same in names. */
+/* Is b[0..len) the name a of a row? "_" may be written for "-". */
 static bool name_equal(const char *a, const char *b, size_t len)
 {
     if (strlen(a) != len)
         return false;
     for (size_t i = 0; i < len; i++)
-        if (a[i] != b[i] && !(a[i] == '_' && b[i] == '-'))
+        if (a[i] != b[i] && !(a[i] == '-' && b[i] == '_'))
             return false;
     return true;
 }

@@ -38,4 +38,10 @@ int ckpt_state(const struct comm *c, const char *path, json_t **state, struct er
  * of another shape. */
 int ckpt_load(const char *path, struct shards *s, struct err *err);
 
+/* Not collective, for looking at a file: its state; and each tensor in the order
+ * of the file, checked against its checksum first. */
+int ckpt_read_state(const char *path, json_t **state, struct err *err);
+typedef int ckpt_tensor_f(const char *name, const size_t dims[2], uint32_t crc, void *arg);
+int ckpt_each_tensor(const char *path, ckpt_tensor_f *f, void *arg, struct err *err);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,16 +72,19 @@ static int read_state(hid_t file, json_t **state, struct err *err)
     return rc;
 }
 
-int ckpt_state(const struct comm *c, const char *path, json_t **state, struct err *err)
+int ckpt_read_state(const char *path, json_t **state, struct err *err)
 {
     *state = NULL;
     hid_t file = open_file(path, err);
     int rc = file < 0 ? -EIO : read_state(file, state, err);
     if (file >= 0)
         H5Fclose(file);
-    if (rc < 0)
-        err_prefix(err, "checkpoint %s", path);
-    rc = comm_agree(c, rc, err);
+    return rc < 0 ? err_prefix(err, "checkpoint %s", path), rc : 0;
+}
+
+int ckpt_state(const struct comm *c, const char *path, json_t **state, struct err *err)
+{
+    int rc = comm_agree(c, ckpt_read_state(path, state, err), err);
     if (rc < 0) {
         json_decref(*state);
         *state = NULL;
@@ -88,19 +92,27 @@ int ckpt_state(const struct comm *c, const char *path, json_t **state, struct er
     return rc;
 }
 
-static int check_dims(hid_t d, const struct param *p, struct err *err)
+/* dims of a vector: 1 and its length. False: neither vector nor matrix. */
+static bool tensor_dims(hid_t d, size_t dims[2])
 {
-    hsize_t dims[2] = {1, 1};
+    hsize_t size[2] = {1, 1};
     hid_t space = H5Dget_space(d);
     int rank = H5Sget_simple_extent_ndims(space);
     if (rank == 1 || rank == 2)
-        H5Sget_simple_extent_dims(space, dims + (2 - rank), NULL);
+        H5Sget_simple_extent_dims(space, size + (2 - rank), NULL);
     H5Sclose(space);
-    if ((rank == 1 || rank == 2) && dims[0] == (hsize_t)p->rows &&
-        dims[1] == (hsize_t)p->cols)
+    dims[0] = (size_t)size[0];
+    dims[1] = (size_t)size[1];
+    return rank == 1 || rank == 2;
+}
+
+static int check_dims(hid_t d, const struct param *p, struct err *err)
+{
+    size_t dims[2];
+    if (tensor_dims(d, dims) && dims[0] == (size_t)p->rows && dims[1] == (size_t)p->cols)
         return 0;
-    return err_set(err, -EINVAL, "%s is %" PRIu64 " x %" PRIu64 ", the model's is %d x %d",
-                   p->name, (uint64_t)dims[0], (uint64_t)dims[1], p->rows, p->cols);
+    return err_set(err, -EINVAL, "%s is %zu x %zu, the model's is %d x %d", p->name, dims[0],
+                   dims[1], p->rows, p->cols);
 }
 
 static int read_tensor(hid_t d, const struct param *p, struct span span, real *data,
@@ -180,4 +192,72 @@ int ckpt_load(const char *path, struct shards *s, struct err *err)
     free(wanted);
     free(pieces);
     return rc;
+}
+
+/* --- looking at a file ------------------------------------------------------------ */
+
+#define TENSOR_BYTES_MAX ((size_t)1 << 38)
+
+static int check_tensor(hid_t d, const char *name, size_t dims[2], uint32_t *crc,
+                        struct err *err)
+{
+    uint64_t wanted = 0;
+    int rc = h5_get_u64(d, "crc32c", &wanted, err);
+    if (rc < 0 || !tensor_dims(d, dims) || !dims[1] ||
+        dims[0] * sizeof(real) > TENSOR_BYTES_MAX / dims[1])
+        return err_set(err, -EIO, "%s is damaged or not a tensor", name);
+    size_t bytes = dims[0] * dims[1] * sizeof(real);
+    real *data = xmalloc(bytes);
+    if (H5Dread(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        rc = h5_failed(err, name);
+    *crc = crc32c(0, data, bytes);
+    free(data);
+    if (rc == 0 && *crc != wanted)
+        rc = err_set(err, -EIO, "%s is damaged: it has checksum %08" PRIx32 ", not %08" PRIx64,
+                     name, *crc, wanted);
+    return rc;
+}
+
+struct visit {
+    ckpt_tensor_f *f;
+    void *arg;
+    const char *group;
+    struct err *err;
+    int rc;
+};
+
+static herr_t visit_link(hid_t group, const char *link, const H5L_info_t *info, void *arg)
+{
+    struct visit *v = arg;
+    size_t dims[2] = {0, 0};
+    uint32_t crc = 0;
+    (void)info;
+    hid_t d = H5Dopen2(group, link, H5P_DEFAULT);
+    char *name = xasprintf("%s/%s", v->group, link);
+    v->rc = d < 0 ? h5_failed(v->err, name) : check_tensor(d, name, dims, &crc, v->err);
+    if (v->rc == 0)
+        v->rc = v->f(name, dims, crc, v->arg);
+    free(name);
+    if (d >= 0)
+        H5Dclose(d);
+    return v->rc < 0 ? 1 : 0; /* 1 ends the walk */
+}
+
+int ckpt_each_tensor(const char *path, ckpt_tensor_f *f, void *arg, struct err *err)
+{
+    struct visit v = {.f = f, .arg = arg, .err = err};
+    hid_t file = open_file(path, err);
+    if (file < 0)
+        return -EIO;
+    for (int a = 0; a < CKPT_ARRAYS && v.rc == 0; a++) {
+        v.group = ckpt_groups[a];
+        hid_t group = H5Gopen2(file, v.group, H5P_DEFAULT);
+        if (group < 0 ||
+            H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_link, &v) < 0)
+            v.rc = h5_failed(err, v.group);
+        if (group >= 0)
+            H5Gclose(group);
+    }
+    H5Fclose(file);
+    return v.rc < 0 ? err_prefix(err, "checkpoint %s", path), v.rc : 0;
 }
