@@ -31,13 +31,11 @@ unit_tests() {
     [ $good = yes ]
 }
 
-# system_tests BUILD [pytest options]. The kill drills are being brought in (so far 10 kills,
-# not 200) and are run by hand: pytest testsuite/system/test_drill.py
+# system_tests BUILD [pytest options]
 system_tests() {
     SLURMLIKE_PREFIX="$1/inst" && export SLURMLIKE_PREFIX
     shift
-    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$top/testsuite/system" \
-        --ignore="$top/testsuite/system/test_drill.py" "$@"
+    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$top/testsuite/system" "$@"
 }
 
 say "unit and property tests"
@@ -52,11 +50,6 @@ if [ $sanitize = yes ]; then
     unit_tests "$top/build-san"
 fi
 
-if [ ! -x "$top/build-test/inst/sbin/slurmlike-ctld" ]; then
-    say "system tests not run: the controller is not built in this tree yet"
-    unit_tests "$top/build-test"
-    exit
-fi
 if [ $sanitize = yes ]; then
     say "system tests under the sanitizers"
     (SLURMLIKE_SANITIZED=1 && export SLURMLIKE_SANITIZED &&
