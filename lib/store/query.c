@@ -239,8 +239,8 @@ static void where_states(const struct store_filter *f, struct buf *b)
     if (f->was_running)
         buf_puts(b, " OR (start_time > 0 AND start_time <= :end)");
     if (f->was_pending)
-        buf_puts(b, " OR (CASE WHEN start_time > 0 THEN start_time >= :start"
-                    " ELSE 1 END)");
+        buf_puts(b, " OR (eligible > 0 AND CASE WHEN start_time > 0"
+                    " THEN start_time >= :start ELSE 1 END)");
     if (f->duplicates)
         buf_puts(b, " OR restart > 0"); /* an earlier run may have had it */
     buf_puts(b, ")");
@@ -264,7 +264,10 @@ static void where_rest(const struct store_filter *f, struct buf *b)
     if (f->job_ids_count)
         buf_puts(b, " AND submit <= :end");
     else
-        buf_puts(b, " AND eligible > 0 AND eligible <= :end");
+        /* sacct(1): a job that waits must be eligible; one that is over was there
+         * whatever it waited for */
+        buf_puts(b, " AND (CASE WHEN eligible > 0 THEN eligible <= :end"
+                    " ELSE end_time > 0 AND submit <= :end END)");
     where_states(f, b);
 }
 

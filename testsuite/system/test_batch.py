@@ -105,6 +105,15 @@ def test_hold_and_release(cluster):
     assert cluster.wait_done(job) == "COMPLETED"
 
 
+def test_sacct_shows_a_job_cancelled_while_held(cluster):
+    job = cluster.sbatch("-H", wrap="true")
+    waiting = [r[0] for r in cluster.sacct("-X", "-S", "now-1hour", "-o", "JobID")]
+    assert str(job) not in waiting, "one that is not eligible does not wait for resources: sacct(1) -s"
+    cluster.ok("scancel", job)
+    assert [str(job), "CANCELLED by 0", "Unknown"] in cluster.sacct(
+        "-X", "-S", "now-1hour", "-o", "JobID,State,Eligible")
+
+
 def test_requeue_runs_the_job_again(cluster):
     job = cluster.sbatch("-o", "r.%j", "--requeue", "--open-mode=append",
                          wrap="echo run $SLURM_RESTART_COUNT; [ -n \"$SLURM_RESTART_COUNT\" ] || sleep 1000")
