@@ -83,6 +83,21 @@ static int request_check(const struct session *s, const Sl__SubmitRequest *m, st
 
 /* ---- submission ------------------------------------------------------------------------ */
 
+/* Node daemons that are not root's cannot become anybody. Ids of -1 would leave a task
+ * with its supervisor's: setresuid(2). */
+static int owner_check(const struct ctld *d, const struct actor *who, struct err *err)
+{
+    if (d->node_uid != 0 && who->uid != d->node_uid)
+        return err_set(err, SL_EACCESS,
+                       "%s: the node daemons run as %s, so this cluster runs jobs of that "
+                       "user only",
+                       err_name(SL_EACCESS), d->conf->node_user);
+    if (who->uid == (uid_t)-1 || who->gid == (gid_t)-1)
+        return err_set(err, SL_EACCESS, "%s: uid %u is no user of the controller's machine",
+                       err_name(SL_EACCESS), (unsigned)who->uid);
+    return 0;
+}
+
 /* The command's owner: the requester, or whom root submits for. */
 static void owner_fill(struct session *s, const Sl__SubmitRequest *m, struct command *cmd)
 {
@@ -145,6 +160,10 @@ void submit_handle(struct ctld *d, struct session *s, struct wire_msg *m)
         return;
     }
     owner_fill(s, request, &cmd);
+    if (owner_check(d, &cmd.actor, &err) < 0) {
+        session_error(s, m->tag, &err);
+        return;
+    }
     cmd.submit.spec = request->spec;
     cmd.submit.test_only = request->test_only;
     cmd.submit.immediate = request->immediate;

@@ -66,17 +66,23 @@ class Result:
 
 class Cluster:
     def __init__(self, nodes=2, cpus=4, conf="", node_args=(), gres="", memory="4G",
-                 topology=None, start=True):
+                 topology=None, start=True, user=None):
+        """user: the whole cluster runs as this one (only root can ask for that); else
+        as root with an own user for the controller, or as whoever runs the tests."""
         self.dir = tempfile.mkdtemp(prefix="slurmlike-test-")
         os.chmod(self.dir, 0o1777 if SANITIZED else 0o755)
         self.count, self.cpus, self.gres, self.memory = nodes, cpus, gres, memory
         self.topology = topology or "synthetic:pack:1 numa:1 core:%d pu:1" % cpus
         self.node_args = list(node_args)
         self.extra_conf = conf
-        self.root = os.geteuid() == 0
-        self.ctld_user = "slurmlike" if self.root else pwd.getpwuid(os.geteuid()).pw_name
-        if self.root:
+        self.user = user
+        self.root = os.geteuid() == 0 and not user
+        self.ctld_user = user or ("slurmlike" if self.root
+                                  else pwd.getpwuid(os.geteuid()).pw_name)
+        if os.geteuid() == 0:
             user_ensure(self.ctld_user)
+        if user:
+            self.own(self.dir)
         self.port = free_port()
         self.procs = {}
         self.names = ["n%d" % (i + 1) for i in range(nodes)]
@@ -104,6 +110,12 @@ class Cluster:
                 self.reports_check()
                 raise
 
+    def own(self, path):
+        """Gives it to the user of the daemons."""
+        if os.geteuid() == 0:
+            pw = pwd.getpwnam(self.ctld_user)
+            os.chown(path, pw.pw_uid, pw.pw_gid)
+
     # ---- parts -------------------------------------------------------------------
 
     def write_conf(self):
@@ -111,9 +123,7 @@ class Cluster:
         run = os.path.join(self.dir, "run")
         for d in (state, run):
             os.makedirs(d, exist_ok=True)
-            if self.root:
-                pw = pwd.getpwnam(self.ctld_user)
-                os.chown(d, pw.pw_uid, pw.pw_gid)
+            self.own(d)
         with open(self.conf_path, "w") as f:
             f.write('''cluster_name = "test";
 run_dir = "%s";
@@ -127,9 +137,10 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
 
     def spawn(self, name, argv):
         with open(os.path.join(self.dir, name + ".log"), "ab") as log:
+            env, kw = self._as(None, None)
             self.procs[name] = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                cwd=self.dir, start_new_session=True)
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                cwd=self.dir, start_new_session=True, **kw)
         return self.procs[name]
 
     def start_munged(self):
@@ -138,6 +149,9 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
         fd = os.open(d + "/key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         os.write(fd, os.urandom(128))
         os.close(fd)
+        if self.user:
+            self.own(d)
+            self.own(d + "/key")
         self.spawn("munged", [
             "/usr/sbin/munged", "--foreground", "--force", "--socket=%s/socket" % d,
             "--key-file=%s/key" % d, "--pid-file=%s/pid" % d, "--seed-file=%s/seed" % d,
@@ -190,6 +204,7 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
     def _as(self, user, env):
         e = dict(self.env)
         e.update(env or {})
+        user = user or self.user
         if not user:
             return e, {}
         pw = pwd.getpwnam(user)

@@ -268,6 +268,13 @@ def test_only_root_submits_for_others(cluster, users):
     assert os.stat(os.path.join(cluster.work, "uid.%d" % job)).st_uid == int(lines[0])
 
 
+def test_a_uid_without_a_user_is_refused(cluster, users):
+    """It has no group either: -1 would leave the task with root's."""
+    for uid in ("4294967294", "54321"):
+        r = cluster.run("sbatch", "--parsable", "--uid", uid, "--wrap", "id", "-o", "/dev/null")
+        assert r.rc == 1 and uid in r.err, r
+
+
 def environ_of(cluster, job):
     """Of the job's script, as root."""
     for pid, _ in cluster.leftovers():
