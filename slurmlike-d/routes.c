@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ROUTES_WAITING_MAX 4096
+#define ROUTES_OF_USER_MAX (ROUTES_WAITING_MAX / 4) /* so that nobody fills the list */
 #define ROUTE_WAIT (10 * USEC_PER_SEC)
 
 struct route { /* a verified peer that waits for its supervisor */
@@ -101,6 +102,18 @@ static void route_hand_over(struct noded *d, struct route *r, struct step *s)
     route_free(r);
 }
 
+static bool routes_full(const struct noded *d, uid_t uid)
+{
+    size_t own = 0;
+    if (d->routes->count >= ROUTES_WAITING_MAX)
+        return true;
+    if (uid == 0 || uid == d->node_uid)
+        return false;
+    for (const struct route *r = d->routes->waiting; r; r = r->next)
+        own += r->peer.uid == uid;
+    return own >= ROUTES_OF_USER_MAX;
+}
+
 static void on_routed(int fd, const char *route, const struct wire_peer *peer,
                       const unsigned char psk[32], void *arg)
 {
@@ -120,8 +133,9 @@ static void on_routed(int fd, const char *route, const struct wire_peer *peer,
         route_hand_over(d, r, s);
         return;
     }
-    if (d->routes->count >= ROUTES_WAITING_MAX) {
-        log_warn("route", "route=%s refused: %u wait already", r->text, ROUTES_WAITING_MAX);
+    if (routes_full(d, peer->uid)) {
+        log_warn("route", "route=%s uid=%u refused: %zu wait already", r->text,
+                 (unsigned)peer->uid, d->routes->count);
         route_free(r);
         return;
     }

@@ -163,12 +163,9 @@ static void conn_drain(struct wire_conn *c)
             break;
 }
 
-int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
-              const ProtobufCMessage *body, struct err *err)
+static int conn_flush(struct wire_conn *c, struct err *err)
 {
-    int rc = wire_pack(&c->chan.out, type, tag, body, err);
-    if (rc < 0)
-        return rc;
+    int rc;
     while ((rc = chan_flush(&c->chan, err)) == 0) {
         bool room = c->chan.in.len - c->chan.in_pos < 2 * (size_t)FRAME_BYTES_MAX;
         int ready = conn_wait(c, (short)(POLLOUT | (room ? POLLIN : 0)), -1);
@@ -176,6 +173,19 @@ int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
             conn_drain(c);
     }
     return rc < 0 ? rc : 0;
+}
+
+int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
+              const ProtobufCMessage *body, struct err *err)
+{
+    int rc = wire_pack(&c->chan.out, type, tag, body, err);
+    return rc < 0 ? rc : conn_flush(c, err);
+}
+
+int wire_send_packed(struct wire_conn *c, const void *frames, size_t n, struct err *err)
+{
+    buf_put(&c->chan.out, frames, n);
+    return conn_flush(c, err);
 }
 
 int wire_recv(struct wire_conn *c, usec_t timeout, struct wire_msg *m, struct err *err)

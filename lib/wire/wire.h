@@ -116,6 +116,8 @@ const struct wire_peer *wire_conn_peer(const struct wire_conn *c);
 /* Sends a whole frame; blocks. */
 int wire_send(struct wire_conn *c, enum wire_type type, uint32_t tag,
               const ProtobufCMessage *body, struct err *err);
+/* Sends bytes made by wire_pack(); blocks. */
+int wire_send_packed(struct wire_conn *c, const void *frames, size_t n, struct err *err);
 /* 1 a message, 0 timeout (0: poll, negative: for ever), -ECONNRESET at end of
  * file, other negative: error. */
 int wire_recv(struct wire_conn *c, usec_t timeout, struct wire_msg *m, struct err *err);

@@ -81,6 +81,26 @@ static char *text(struct mutate *r)
     return s;
 }
 
+static size_t value_size(const ProtobufCFieldDescriptor *f)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_BYTES:
+        return sizeof(ProtobufCBinaryData);
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return sizeof(void *);
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        return 8;
+    default:
+        return 4;
+    }
+}
+
 static void value(struct mutate *r, const ProtobufCFieldDescriptor *f, void *to,
                   unsigned depth);
 
@@ -102,17 +122,7 @@ static ProtobufCMessage *message(struct mutate *r, const ProtobufCMessageDescrip
         size_t n = 1 + mutate_below(r, ELEMENTS_MAX);
         /* the widest element is a binary value */
         char *list = xcalloc(n, sizeof(ProtobufCBinaryData));
-        size_t size =
-            f->type == PROTOBUF_C_TYPE_BYTES ? sizeof(ProtobufCBinaryData)
-            : f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE
-                ? sizeof(void *)
-            : f->type == PROTOBUF_C_TYPE_UINT64 || f->type == PROTOBUF_C_TYPE_INT64 ||
-                    f->type == PROTOBUF_C_TYPE_SINT64 ||
-                    f->type == PROTOBUF_C_TYPE_DOUBLE ||
-                    f->type == PROTOBUF_C_TYPE_FIXED64 ||
-                    f->type == PROTOBUF_C_TYPE_SFIXED64
-                ? 8
-                : 4;
+        size_t size = value_size(f);
         for (size_t k = 0; k < n; k++)
             value(r, f, list + k * size, depth);
         *(void **)at = list;
@@ -162,6 +172,82 @@ ProtobufCMessage *mutate_message(struct mutate *r, const ProtobufCMessageDescrip
 {
     return message(r, d, 0);
 }
+
+/* ---- changes within a message -------------------------------------------------------- */
+
+static void value_free(const ProtobufCFieldDescriptor *f, void *at)
+{
+    if (f->type == PROTOBUF_C_TYPE_MESSAGE && *(ProtobufCMessage **)at)
+        protobuf_c_message_free_unpacked(*(ProtobufCMessage **)at, NULL);
+    else if (f->type == PROTOBUF_C_TYPE_STRING && *(const char **)at != f->default_value)
+        free(*(char **)at);
+    else if (f->type == PROTOBUF_C_TYPE_BYTES)
+        free(((ProtobufCBinaryData *)at)->data);
+    memset(at, 0, value_size(f));
+    if (f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED)
+        *(const void **)at = f->default_value;
+}
+
+static void change_one(struct mutate *r, const ProtobufCFieldDescriptor *f, void *at,
+                       size_t odds)
+{
+    bool message_is_there =
+        f->type == PROTOBUF_C_TYPE_MESSAGE && *(ProtobufCMessage **)at != NULL;
+    if (mutate_below(r, odds) != 0) {
+        if (message_is_there)
+            mutate_change(r, *(ProtobufCMessage **)at, odds);
+        return;
+    }
+    value_free(f, at);
+    if (mutate_below(r, 4) != 0)
+        value(r, f, at, DEPTH_MAX - 2);
+}
+
+/* An element more or less, or changes within the elements. */
+static void change_list(struct mutate *r, const ProtobufCFieldDescriptor *f, void *list,
+                        size_t *n, size_t odds)
+{
+    size_t size = value_size(f);
+    char *v = *(char **)list;
+    if (mutate_below(r, odds) == 0 && *n > 0 && mutate_below(r, 2)) {
+        value_free(f, v + --*n * size);
+        if (*n == 0) {
+            free(v);
+            *(char **)list = NULL;
+        }
+        return;
+    }
+    for (size_t i = 0; i < *n; i++) {
+        if (mutate_below(r, odds) == 0) {
+            value_free(f, v + i * size);
+            value(r, f, v + i * size, DEPTH_MAX - 2);
+        } else if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
+            mutate_change(r, *(ProtobufCMessage **)(v + i * size), odds);
+        }
+    }
+    if (mutate_below(r, odds) != 0)
+        return;
+    v = xrealloc(v, (*n + 1) * size);
+    memset(v + *n * size, 0, size);
+    value(r, f, v + *n * size, DEPTH_MAX - 2);
+    ++*n;
+    *(char **)list = v;
+}
+
+void mutate_change(struct mutate *r, ProtobufCMessage *m, size_t odds)
+{
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &d->fields[i];
+        char *at = (char *)m + f->offset;
+        if (f->label == PROTOBUF_C_LABEL_REPEATED)
+            change_list(r, f, at, (size_t *)((char *)m + f->quantifier_offset), odds);
+        else
+            change_one(r, f, at, odds);
+    }
+}
+
+/* ---- bytes ---------------------------------------------------------------------------- */
 
 static void put_length(struct buf *out, size_t at, size_t n)
 {

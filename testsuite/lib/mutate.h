@@ -19,6 +19,8 @@ size_t mutate_below(struct mutate *r, size_t n);
 
 /* A message with random fields; protobuf_c_message_free_unpacked(m, NULL) frees it. */
 ProtobufCMessage *mutate_message(struct mutate *r, const ProtobufCMessageDescriptor *d);
+/* Changes about one in `odds` of its fields, at any depth: other values, gone, or more. */
+void mutate_change(struct mutate *r, ProtobufCMessage *m, size_t odds);
 /* Appends one frame of this type with a random message; the bytes before the payload
  * are a right header. */
 void mutate_frame(struct mutate *r, const struct wire_type_info *info, uint32_t tag,
