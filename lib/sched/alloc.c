@@ -122,7 +122,7 @@ void alloc_make(struct core *c, struct job *j, const struct placement *p)
         a->mem += k->mem;
         node_take(c, j, k);
     }
-    j->alloc = a;
+    alloc_set(c, j, a);
 }
 
 void alloc_take(struct core *c, struct job *j)
@@ -153,14 +153,22 @@ void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
     n->last_busy = c->now;
     free(n->gres_used_text);
     n->gres_used_text = NULL;
-    c->plan_wanted = true;
+    plan_afresh(c);
 }
 
-void alloc_free(struct job *j)
+void alloc_set(struct core *c, struct job *j, struct alloc *a)
+{
+    ASSERT(!j->alloc);
+    j->alloc = a;
+    jobset_put(c, SET_RUNNING, j, true);
+}
+
+void alloc_free(struct core *c, struct job *j)
 {
     struct alloc *a = j->alloc;
     if (!a)
         return;
+    jobset_put(c, SET_RUNNING, j, false);
     for (uint32_t i = 0; i < a->count; i++) {
         free(a->node[i].core);
         for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)

@@ -160,7 +160,7 @@ static void apply_requeue(struct core *c, struct job *j, const struct command *c
         job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM, then, now, out, "REQUEUE");
     } else { /* finished: runs again */
         j->then = (uint8_t)then;
-        j->alloc = xcalloc(1, sizeof *j->alloc);
+        alloc_set(c, j, xcalloc(1, sizeof *j->alloc));
         job_node_clean(c, j, NONE, now, out);
     }
     job_changed(c, j, out, false);
@@ -195,26 +195,36 @@ static void apply_suspend(struct core *c, struct job *j, const struct command *c
     job_changed(c, j, out, true);
 }
 
+static int by_priority(const void *a, const void *b)
+{
+    const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+    if (x->priority != y->priority)
+        return x->priority < y->priority ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
 /* The owner's better jobs each move down to the next one's priority and this one takes the
  * best: no job of another user loses a place by it. */
 static void apply_top(struct core *c, struct job *j, struct batch *out)
 {
-    for (;;) {
-        struct job *next = NULL; /* the least of the better ones */
-        for (uint32_t i = 0; i < c->jobs; i++) {
-            struct job *r = c->job[i];
-            if (r->state == JOB_PENDING && r->uid == j->uid && r->priority > j->priority &&
-                (!next || r->priority < next->priority))
-                next = r;
-        }
-        if (!next)
-            break;
-        uint32_t least = j->priority;
-        j->priority = next->priority;
-        next->priority = least;
-        job_changed(c, next, out, false);
-        c->queue_sorted = false;
-        c->plan_wanted = true;
+    struct job **better = xmalloc((c->pending + 1) * sizeof *better);
+    uint32_t n = 0, least = j->priority;
+    for (uint32_t i = 0; i < c->jobs; i++) {
+        struct job *r = c->job[i];
+        if (r->state == JOB_PENDING && r->uid == j->uid && r->priority > j->priority)
+            better[n++] = r;
+    }
+    qsort(better, n, sizeof *better, by_priority);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t own = better[i]->priority;
+        better[i]->priority = least;
+        least = own;
+        job_changed(c, better[i], out, false);
+    }
+    free(better);
+    if (n) {
+        j->priority = least;
+        queue_unsorted(c);
     }
     job_changed(c, j, out, false);
 }

@@ -30,7 +30,7 @@ static int check_job(const struct job *j, struct err *err)
     if (j->queued != (pending && j->gate == GATE_OPEN))
         return err_set(err, -EINVAL, "job %u: queued=%d, gate %d, state %d", j->id,
                        j->queued, j->gate, j->state);
-    if (j->waits && !pending)
+    if (j->place[SET_WAITING] != NONE && !pending)
         return err_set(err, -EINVAL, "job %u waits for others in state %d", j->id,
                        j->state);
     if ((j->suspended_since != 0) != (j->state == JOB_SUSPENDED))
@@ -42,9 +42,30 @@ static int check_job(const struct job *j, struct err *err)
     return 0;
 }
 
+/* The counts that let a pass end early, and the order that look-ups rely on. */
+static int check_queue(const struct core *c, struct err *err)
+{
+    const struct job *before = NULL;
+    uint32_t blocked = 0, holes = 0;
+    for (uint32_t i = 0; i < c->queue_count; i++) {
+        const struct job *j = c->queue[i];
+        holes += j == NULL;
+        if (!j)
+            continue;
+        if (i < c->queue_head || (before && c->queue_sorted && queue_order(&before, &j) >= 0))
+            return err_set(err, -EINVAL, "job %u stands wrong in the queue", j->id);
+        blocked += c->pass && c->class[j->class].failed_pass == c->pass;
+        before = j;
+    }
+    if (blocked != c->plan_blocked || holes != c->queue_holes)
+        return err_set(err, -EINVAL, "queue: %u blocked, %u holes, but counted %u, %u", blocked,
+                       holes, c->plan_blocked, c->queue_holes);
+    return 0;
+}
+
 static int check_jobs(const struct core *c, struct err *err)
 {
-    uint32_t pending = 0, waiting = 0, queued = 0, in_queue = 0;
+    uint32_t pending = 0, waiting = 0, running = 0, queued = 0, in_queue = 0;
     for (uint32_t i = 0; i < c->jobs; i++) {
         const struct job *j = c->job[i];
         if (i && c->job[i - 1]->id >= j->id)
@@ -53,16 +74,22 @@ static int check_jobs(const struct core *c, struct err *err)
         if (check_job(j, err) < 0)
             return err->code;
         pending += j->state == JOB_PENDING;
-        waiting += j->waits;
+        waiting += j->place[SET_WAITING] != NONE;
+        running += j->alloc != NULL;
+        for (int k = 0; k < SET_COUNT; k++)
+            if (j->place[k] != NONE && c->set[k].v[j->place[k]] != j)
+                return err_set(err, -EINVAL, "job %u is not where set %d has it", j->id, k);
         queued += j->queued;
     }
     for (uint32_t i = 0; i < c->queue_count; i++)
         in_queue += c->queue[i] != NULL;
-    if (pending != c->pending || waiting != c->waiting_deps || queued != in_queue)
+    if (pending != c->pending || waiting != c->set[SET_WAITING].count ||
+        running != c->set[SET_RUNNING].count || queued != in_queue)
         return err_set(err, -EINVAL,
-                       "%u pending, %u waiting, %u queued, but counted %u, %u, %u",
-                       pending, waiting, queued, c->pending, c->waiting_deps, in_queue);
-    return 0;
+                       "%u pending, %u waiting, %u running, %u queued, but counted %u, %u, %u, %u",
+                       pending, waiting, running, queued, c->pending,
+                       c->set[SET_WAITING].count, c->set[SET_RUNNING].count, in_queue);
+    return check_queue(c, err);
 }
 
 /* Adds what one job holds on one node; held twice is an error. */

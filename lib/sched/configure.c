@@ -115,7 +115,7 @@ void parts_derive(struct core *c)
         c->node[i].partitions_text = NULL;
     }
     c->nodes_gen++;
-    c->plan_wanted = true;
+    plan_afresh(c);
 }
 
 /* ---- scontrol update partitionname= ---------------------------------------------------- */
@@ -266,7 +266,7 @@ int parts_set(struct core *c, uint32_t i, const char *key, const char *value,
                      "Update of partition field %s is not built, or there is none", key);
     if (rc == 0) {
         c->nodes_gen++;
-        c->plan_wanted = true;
+        plan_afresh(c);
     }
     return rc;
 }

@@ -51,6 +51,25 @@ struct effect *batch_effect(struct batch *b, enum effect_kind kind)
     return e;
 }
 
+/* ---- sets of jobs -------------------------------------------------------------------- */
+
+void jobset_put(struct core *c, enum job_set set, struct job *j, bool member)
+{
+    struct jobset *s = &c->set[set];
+    if (member == (j->place[set] != NONE))
+        return;
+    if (member) {
+        GROW(s->v, s->cap, s->count + 1);
+        j->place[set] = s->count;
+        s->v[s->count++] = j;
+        return;
+    }
+    struct job *last = s->v[--s->count];
+    s->v[j->place[set]] = last;
+    last->place[set] = j->place[set];
+    j->place[set] = NONE;
+}
+
 /* ---- timers: a binary heap by time --------------------------------------------------- */
 
 static bool timer_before(const struct timer *a, const struct timer *b)
@@ -116,11 +135,12 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     c->loading = true;
     c->job_id_next = policy->job_id_first;
     c->priority_next = PRIORITY_TOP;
-    c->queue_sorted = true;
+    c->queue_sorted = c->plan_done = true;
     intern_init(&c->text);
     intern_init(&c->blobs);
     intern_init(&c->request_keys);
     intern_init(&c->shape_keys);
+    intern_init(&c->class_keys);
     idmap_init(&c->job_by_id);
     arena_init(&c->scratch);
     return c;
@@ -130,10 +150,14 @@ void core_destroy(struct core *c)
 {
     if (!c)
         return;
+    queue_sort(c); /* the last in the table is quickly found in it */
     while (c->jobs)
         job_drop(c, c->job[c->jobs - 1], NULL);
     free(c->job);
     free(c->queue);
+    for (int i = 0; i < SET_COUNT; i++)
+        free(c->set[i].v);
+    free(c->class);
     free(c->timer);
     for (uint32_t i = 0; i < c->resv_count; i++)
         free(c->resv[i].nodes);
@@ -147,6 +171,7 @@ void core_destroy(struct core *c)
     intern_fini(&c->blobs);
     intern_fini(&c->request_keys);
     intern_fini(&c->shape_keys);
+    intern_fini(&c->class_keys);
     arena_fini(&c->scratch);
     free(c);
 }

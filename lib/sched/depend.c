@@ -150,8 +150,8 @@ static enum dep_state target_eval(const struct core *c, const struct job *j,
     enum dep_state state = DEP_MET;
     if (!t) /* forgotten: it ended long ago; how is not known any more */
         return d->kind == DEP_AFTERANY || d->kind == DEP_AFTER ? DEP_MET : DEP_NEVER;
-    for (uint32_t i = 0; i < c->jobs; i++) {
-        const struct job *r = c->job[i];
+    for (uint32_t i = 0; i < (t->array_id ? c->jobs : 1); i++) {
+        const struct job *r = t->array_id ? c->job[i] : t;
         if (r->id != d->target && (t->array_id == 0 || r->array_id != t->array_id))
             continue;
         if (task != NO_VAL && r->array_id && r->array_task != task && !r->rest_count)

@@ -140,6 +140,11 @@ uint32_t intern_ref(struct intern *p, uint32_t id)
     return id;
 }
 
+uint32_t intern_refs(const struct intern *p, uint32_t id)
+{
+    return p->entry[id].refs;
+}
+
 bool intern_drop(struct intern *p, uint32_t id)
 {
     if (id == 0 || --p->entry[id].refs > 0)

@@ -34,6 +34,7 @@ uint32_t intern_text(struct intern *p, const char *text); /* NULL as "" */
 /* The id without a reference, or UINT32_MAX when unknown. */
 uint32_t intern_find(const struct intern *p, const void *data, size_t n);
 uint32_t intern_ref(struct intern *p, uint32_t id);
+uint32_t intern_refs(const struct intern *p, uint32_t id);
 /* True when the last reference went and the id is free. */
 bool intern_drop(struct intern *p, uint32_t id);
 const char *intern_str(const struct intern *p, uint32_t id);

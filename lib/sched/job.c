@@ -48,6 +48,8 @@ struct job *job_add(struct core *c, uint32_t id)
     c->jobs++;
     j->id = id;
     j->array_task = NO_VAL;
+    for (int k = 0; k < SET_COUNT; k++)
+        j->place[k] = NONE;
     j->state = JOB_PENDING;
     c->pending++;
     return j;
@@ -76,7 +78,7 @@ void job_drop(struct core *c, struct job *j, struct batch *out)
         batch_change(out, CHANGE_JOB, j->id, 0);
         batch_effect(out, EFFECT_GONE)->job_id = j->id;
     }
-    alloc_free(j);
+    alloc_free(c, j);
     for (uint32_t k = 0; k < j->steps_count; k++)
         sl__step_record__free_unpacked(j->steps[k], NULL);
     free(j->steps);
@@ -111,7 +113,7 @@ void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
 
 /* ---- queue ---------------------------------------------------------------------------- */
 
-static int queue_order(const void *a, const void *b)
+int queue_order(const void *a, const void *b)
 {
     const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
     if (!x || !y)
@@ -123,16 +125,65 @@ static int queue_order(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Where a job stands, or would stand, in a sorted queue. Taken out places are
+ * skipped: their neighbours decide. */
+static uint32_t queue_find(const struct core *c, struct job *j)
+{
+    uint32_t lo = c->queue_head, hi = c->queue_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2, at = mid;
+        while (at < hi && !c->queue[at])
+            at++;
+        if (at == hi)
+            hi = mid;
+        else if (queue_order(&c->queue[at], &j) < 0)
+            lo = at + 1;
+        else if (c->queue[at] == j)
+            return at;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void class_join(struct core *c, struct job *j)
+{
+    struct jobclass_key key;
+    bool fresh;
+    memset(&key, 0, sizeof key); /* padding is part of the key */
+    key.request = j->request;
+    key.parts = j->parts;
+    key.limit = j->limit_given ? j->limit : 0;
+    j->class = intern_get(&c->class_keys, &key, sizeof key, &fresh);
+    GROW(c->class, c->class_cap, j->class + 1);
+    if (fresh)
+        c->class[j->class] = (struct jobclass){0};
+    c->plan_blocked += c->class[j->class].failed_pass == c->pass && c->pass;
+}
+
+static void class_leave(struct core *c, struct job *j)
+{
+    c->plan_blocked -= c->class[j->class].failed_pass == c->pass && c->pass;
+    intern_drop(&c->class_keys, j->class);
+}
+
 void queue_put(struct core *c, struct job *j)
 {
     if (j->queued)
         return;
     GROW(c->queue, c->queue_cap, c->queue_count + 1);
-    if (c->queue_count && (!c->queue[c->queue_count - 1] ||
-                           queue_order(&c->queue[c->queue_count - 1], &j) > 0))
-        c->queue_sorted = false;
-    c->queue[c->queue_count++] = j;
+    uint32_t at = c->queue_count;
+    if (c->queue_sorted)
+        at = queue_find(c, j);
+    else
+        plan_afresh(c);
+    if (at < c->plan_at) /* before some that were looked at */
+        plan_afresh(c);
+    memmove(c->queue + at + 1, c->queue + at, (c->queue_count - at) * sizeof *c->queue);
+    c->queue[at] = j;
+    c->queue_count++;
     j->queued = true;
+    class_join(c, j);
     c->plan_wanted = true;
 }
 
@@ -140,27 +191,41 @@ void queue_del(struct core *c, struct job *j)
 {
     if (!j->queued)
         return;
+    uint32_t i = c->queue_head;
+    if (c->queue_sorted)
+        i = queue_find(c, j);
+    else
+        while (c->queue[i] != j)
+            i++;
+    ASSERT(i < c->queue_count && c->queue[i] == j);
     j->queued = false;
-    /* jobs leave mostly from the front */
-    for (uint32_t i = 0; i < c->queue_count; i++) {
-        if (c->queue[i] != j)
-            continue;
-        c->queue[i] = NULL;
-        c->queue_holes++;
-        return;
-    }
+    class_leave(c, j);
+    c->queue[i] = NULL;
+    c->queue_holes++;
+    while (c->queue_head < c->queue_count && !c->queue[c->queue_head])
+        c->queue_head++;
+}
+
+void queue_unsorted(struct core *c)
+{
+    c->queue_sorted = false;
+    plan_afresh(c);
 }
 
 void queue_sort(struct core *c)
 {
     if (c->queue_sorted && c->queue_holes * 2 <= c->queue_count)
         return;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c->queue_count; i++)
+    uint32_t n = 0, plan_at = 0;
+    for (uint32_t i = 0; i < c->queue_count; i++) {
+        if (i == c->plan_at)
+            plan_at = n;
         if (c->queue[i])
             c->queue[n++] = c->queue[i];
+    }
+    c->plan_at = c->plan_at >= c->queue_count ? n : plan_at;
     c->queue_count = n;
-    c->queue_holes = 0;
+    c->queue_holes = c->queue_head = 0;
     if (!c->queue_sorted)
         qsort(c->queue, n, sizeof *c->queue, queue_order);
     c->queue_sorted = true;
@@ -169,9 +234,7 @@ void queue_sort(struct core *c)
 /* Is it to be looked at again when another job starts or ends? */
 static void waits_set(struct core *c, struct job *j, bool waits)
 {
-    if (waits != j->waits)
-        c->waiting_deps += waits ? 1 : -1;
-    j->waits = waits;
+    jobset_put(c, SET_WAITING, j, waits);
 }
 
 static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_reason reason)
@@ -190,8 +253,8 @@ static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_rea
 uint32_t array_running(const struct core *c, uint32_t array_id)
 {
     uint32_t n = 0;
-    for (uint32_t i = job_lower(c, array_id); i < c->jobs; i++)
-        n += c->job[i]->array_id == array_id && c->job[i]->alloc != NULL;
+    for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++)
+        n += c->set[SET_RUNNING].v[i]->array_id == array_id;
     return n;
 }
 
@@ -400,10 +463,10 @@ static void forecast(struct core *c, struct job *j, usec_t now, struct batch *ou
     out->start_estimate = now;
     if (at >= 0 && place(c, j, (uint32_t)at, room, NULL, false, &p) != 1) {
         usec_t latest = now;
-        for (uint32_t i = 0; i < c->jobs; i++) {
-            const struct job *r = c->job[i];
+        for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++) {
+            const struct job *r = c->set[SET_RUNNING].v[i];
             usec_t end = r->limit == SPAN_INFINITE ? r->start + SPAN_UNKNOWN : r->start + r->limit;
-            if (r->alloc && end > latest)
+            if (end > latest)
                 latest = end;
         }
         out->start_estimate = latest;
@@ -455,7 +518,7 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     fresh.steps = NULL;
     fresh.steps_count = fresh.steps_cap = 0;
     fresh.gate = GATE_OPEN;
-    fresh.waits = false;
+    memcpy(fresh.place, t->place, sizeof fresh.place);
     *t = fresh;
     if (t->state != JOB_PENDING) { /* the array was cancelled, and this task runs again */
         c->pending--;
@@ -555,7 +618,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     e->job_id = j->id;
     e->restart = j->restart;
     for (uint32_t i = 0; i < j->alloc->count; i++)
-        nodes_changed(c, j->alloc->node[i].node, out);
+        nodes_used(c, j->alloc->node[i].node, out);
     job_changed(c, j, out, true);
     c->deps_dirty = true;
 }
@@ -584,10 +647,10 @@ void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend,
 
 static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
-    alloc_free(j);
+    alloc_free(c, j);
     j->flags &= (uint16_t)~(JOBF_COMPLETING | JOBF_CONFIGURING);
     c->deps_dirty = true;
-    c->plan_wanted = true;
+    plan_afresh(c);
     if (j->state == JOB_PENDING)
         job_gate(c, j, now);
     else
@@ -635,7 +698,7 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
             continue;
         c->node[an->node].completing++;
         terminate(c, j, an->node, c->policy.kill_wait, out, text);
-        nodes_changed(c, an->node, out);
+        nodes_used(c, an->node, out);
     }
     c->deps_dirty = true;
     job_changed(c, j, out, true);

@@ -5,8 +5,8 @@
  * Strings, packed specifications, requests and topologies are interned: equal ones
  * are kept once and named by an id. Jobs are kept in one array by ascending id
  * (ids grow, so a new one goes to the end) with an index by id. The queue holds
- * those pending jobs that no gate holds back, best first; a pass skips a job in constant
- * time when an equal request in the same partitions has failed in this pass.
+ * those pending jobs that no gate holds back, best first; jobs that a plan cannot tell
+ * apart are a class, and one failure in a pass is every member's.
  *
  * Invariants (core_check): a core, gres index and MiB of a node is held by at most one
  * job; free counts equal capacity minus what jobs hold; a job has an allocation exactly
@@ -66,8 +66,16 @@ struct request {
     uint64_t *required, *excluded; /* node sets of generation `names_gen` */
     uint32_t required_count, names_gen;
     bool names_missing;            /* nodelist names a node that does not exist */
-    uint64_t failed_pass;          /* pass in which it did not fit ... */
-    uint32_t failed_parts;         /* ... in this partition set (interned text) */
+};
+
+/* Queued jobs that a plan cannot tell apart: where one does not fit, none does. */
+struct jobclass_key {
+    uint32_t request, parts; /* parts: interned text */
+    usec_t limit;            /* 0: the partition's */
+};
+struct jobclass { /* by the id of its key in core.class_keys */
+    uint64_t failed_pass; /* the last pass in which it did not fit */
+    uint8_t reason;       /* ... and why: shown for those of it that were not looked at */
 };
 
 /* ---- partitions and nodes (configure.c, nodes.c, shape.c) --------------------------- */
@@ -186,13 +194,24 @@ struct dep {
     usec_t delay;            /* after:ID+minutes */
 };
 
+enum job_set {
+    SET_RUNNING, /* has an allocation */
+    SET_WAITING, /* has unmet dependencies, or is behind GATE_ARRAY_LIMIT */
+    SET_COUNT
+};
+struct jobset { /* in no order; each member knows its place */
+    struct job **v;
+    uint32_t count, cap;
+};
+
 struct job {
     uint32_t id, restart;
     uint32_t array_id, array_task; /* 0; NO_VAL: not a single task */
     bool is_task;
     uint32_t *rest;          /* array tasks not yet started, ascending */
     uint32_t rest_count, throttle, array_count, array_min, array_max, array_step;
-    uint32_t request;
+    uint32_t request, class; /* class: while it is queued */
+    uint32_t place[SET_COUNT]; /* in core.set; NONE: not a member */
     uint32_t tail, ident;    /* core.blobs: the rest of the packed JobSpec */
     uint32_t user, name, account, qos, parts, reason_text; /* interned; parts: comma list */
     uint32_t partition;      /* interned name of the run's */
@@ -208,7 +227,7 @@ struct job {
     bool warn_batch, warn_sent, kill_dep, no_kill;
     uint32_t warn_sec;       /* before the limit */
     uint16_t flags;
-    bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued, waits;
+    bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued;
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
     usec_t submit, eligible, begin, start, end, deadline, limit;
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
@@ -236,6 +255,9 @@ struct core {
     bool dynamic_nodes, loading;
     usec_t now;              /* of the last call; views need it */
     struct intern text, blobs, request_keys, shape_keys;
+    struct intern class_keys; /* a reference a queued job */
+    struct jobclass *class;
+    uint32_t class_cap;
     struct request *request;
     struct shape *shape;
     uint32_t request_cap, shape_cap;
@@ -251,20 +273,25 @@ struct core {
     uint32_t job_id_next, priority_next;
     struct job **queue;      /* best first; NULL: taken out */
     uint32_t queue_count, queue_cap, queue_holes;
+    uint32_t queue_head;     /* all before it are taken out */
     bool queue_sorted;
-    uint32_t waiting_deps;   /* jobs with unmet dependencies or behind GATE_ARRAY_LIMIT */
+    struct jobset set[SET_COUNT];
     bool deps_dirty;         /* something ended or started: look at them again */
     struct timer *timer;     /* binary heap by time; stale entries are harmless */
     uint32_t timers, timers_cap;
     bool plan_wanted;
+    bool plan_afresh;        /* from the front: something may fit that did not */
+    bool plan_done;          /* the pass has come to the end of the queue */
     uint64_t pass;
-    uint32_t plan_at;        /* where a pass that ran out of budget goes on */
+    uint32_t plan_at;        /* where the pass goes on: after its end, with what came since */
+    uint32_t plan_blocked;   /* queued jobs of classes that failed in this pass */
     struct reservation *resv;
     uint32_t resv_count;
     struct arena scratch;    /* of one view */
 };
 
 /* core.c */
+void jobset_put(struct core *c, enum job_set set, struct job *j, bool member);
 void timer_add(struct core *c, usec_t at, enum timer_kind kind, uint32_t id);
 bool timer_take(struct core *c, usec_t now, struct timer *t);
 void batch_change(struct batch *b, enum change_kind kind, uint32_t id, uint32_t sub);
@@ -301,6 +328,7 @@ uint32_t nodes_weight(const struct node *n);
 void nodes_reason(struct node *n, const char *reason, uint32_t uid, usec_t now);
 void nodes_room(const struct node *n, struct room *r, bool empty);
 void nodes_changed(struct core *c, uint32_t i, struct batch *out); /* state or capacity */
+void nodes_used(struct core *c, uint32_t i, struct batch *out); /* less is free, at most */
 int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
 void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
 void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);
@@ -317,7 +345,8 @@ void room_take(struct room *r, const struct demand *d, bool exclusive);
 void alloc_make(struct core *c, struct job *j, const struct placement *p);
 void alloc_take(struct core *c, struct job *j); /* counts a loaded allocation in */
 void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k);
-void alloc_free(struct job *j);
+void alloc_free(struct core *c, struct job *j);
+void alloc_set(struct core *c, struct job *j, struct alloc *a);
 void job_ran(struct core *c, struct job *j); /* view.c: notes what the run holds */
 bool job_exclusive(const struct core *c, const struct job *j);
 
@@ -330,9 +359,16 @@ void job_gate(struct core *c, struct job *j, usec_t now);
 /* The gate of a loaded job. What would change its record (a dependency met, a begin time that
  * has come) is left to the first pass and the timers, which have a batch to say so. */
 void job_gate_load(struct core *c, struct job *j, usec_t now);
+int queue_order(const void *a, const void *b); /* qsort(3), of struct job * */
 void queue_put(struct core *c, struct job *j);
 void queue_del(struct core *c, struct job *j);
 void queue_sort(struct core *c);
+void queue_unsorted(struct core *c); /* a priority changed */
+/* Something may fit now that did not fit before. */
+static inline void plan_afresh(struct core *c)
+{
+    c->plan_wanted = c->plan_afresh = true;
+}
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
 struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
 void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next);

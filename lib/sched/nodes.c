@@ -97,11 +97,16 @@ bool nodes_usable(const struct node *n)
 
 void nodes_changed(struct core *c, uint32_t i, struct batch *out)
 {
+    plan_afresh(c);
+    nodes_used(c, i, out);
+}
+
+void nodes_used(struct core *c, uint32_t i, struct batch *out)
+{
     struct node *n = &c->node[i];
     free(n->gres_text);
     free(n->gres_used_text);
     n->gres_text = n->gres_used_text = NULL;
-    c->plan_wanted = true;
     if (!out)
         return;
     batch_change(out, CHANGE_NODE, i, 0);

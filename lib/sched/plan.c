@@ -6,8 +6,9 @@
  * job may start on reserved nodes only if it is over before that time; so no
  * reservation is delayed by backfill. A job without a limit counts as endless.
  *
- * Cost: equal requests in the same partitions fail together, so a pass is one placement a
- * distinct request plus constant work a job.
+ * Cost: jobs of one class (jobclass_key) fail together, and a pass is over when every class
+ * that is queued has failed. A pass starts afresh only when something may fit that did not
+ * fit before (plan_afresh); a job that comes meanwhile is tried alone, behind the others.
  */
 #include "sched/model.h"
 
@@ -73,11 +74,11 @@ static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
     if (c->resv_count >= depth)
         return;
     struct room *room = rooms_now(c);
-    struct end_event *ev = xmalloc((c->jobs ? c->jobs : 1) * sizeof *ev);
+    const struct jobset *running = &c->set[SET_RUNNING];
+    struct end_event *ev = xmalloc((running->count + 1) * sizeof *ev);
     struct placement p = {0};
-    for (uint32_t i = 0; i < c->jobs; i++)
-        if (c->job[i]->alloc)
-            ev[n++] = (struct end_event){limit_end(c->job[i], now), c->job[i]};
+    for (; n < running->count; n++)
+        ev[n] = (struct end_event){limit_end(running->v[n], now), running->v[n]};
     qsort(ev, n, sizeof *ev, by_end);
     for (uint32_t i = 0; i < n; i++) {
         room_give(c, ev[i].job, room);
@@ -171,7 +172,7 @@ static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room
                     struct batch *out)
 {
     char *list = xstrdup(text_of(c, j->parts)), *save = NULL;
-    struct request *q = &c->request[j->request];
+    struct jobclass *class = &c->class[j->class];
     uint32_t blocked = NONE;
     bool started = false;
     for (char *name = strtok_r(list, ",", &save); name && !started;
@@ -189,11 +190,14 @@ static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room
     free(list);
     if (started)
         return true;
-    q->failed_pass = c->pass;
-    q->failed_parts = j->parts;
+    class->failed_pass = c->pass;
+    class->reason = REASON_PRIORITY;
+    c->plan_blocked += intern_refs(&c->class_keys, j->class);
     if (blocked != NONE) {
         j->reason = c->resv_count ? REASON_PRIORITY : REASON_RESOURCES;
         reserve(c, j, blocked, now);
+    } else {
+        class->reason = j->reason;
     }
     return false;
 }
@@ -230,10 +234,8 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
     if (!c->deps_dirty)
         return;
     c->deps_dirty = false;
-    for (uint32_t i = 0; c->waiting_deps && i < c->jobs; i++) {
-        struct job *j = c->job[i];
-        if (!j->waits)
-            continue;
+    for (uint32_t i = c->set[SET_WAITING].count; i-- > 0;) { /* it may leave, others may join */
+        struct job *j = c->set[SET_WAITING].v[i];
         if (depend_pairs(j))
             pairs_split(c, j, now, out);
         uint8_t before = j->reason, gate = j->gate;
@@ -245,48 +247,61 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
     }
 }
 
+/* One attempt. True when the job at c->plan_at need not be looked at again. */
+static bool plan_one(struct core *c, struct job *j, usec_t now, struct room *room,
+                     struct batch *out)
+{
+    if (!try_job(c, j, now, room, out))
+        return true;
+    if (j->state != JOB_PENDING)
+        return false; /* started: its place is empty now */
+    job_gate(c, j, now); /* an array with tasks left */
+    return j->gate != GATE_OPEN;
+}
+
+/* A new pass from the front, when something may fit that did not; else the last one goes on,
+ * if only with the jobs that came after its end. One that ran out of budget is finished
+ * first: reservations protect the jobs at the front meanwhile. */
+static void plan_begin(struct core *c)
+{
+    queue_sort(c);
+    if (!c->plan_afresh || !c->plan_done)
+        return;
+    c->plan_afresh = false;
+    c->pass++;
+    c->plan_at = c->queue_head;
+    c->plan_blocked = 0;
+    reservations_clear(c);
+}
+
 int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out)
 {
     c->now = now;
     gates_again(c, now, out);
     if (!c->plan_wanted || c->loading)
         return 0;
-    struct room *room = rooms_now(c);
-    queue_sort(c);
-    if (c->plan_at == 0) {
-        c->pass++;
-        reservations_clear(c);
-    }
+    struct room *room = NULL;
     unsigned work = 0;
-    uint32_t i = c->plan_at;
-    while (i < c->queue_count && work < work_budget) {
-        struct job *j = c->queue[i];
-        if (!j) {
-            i++;
-            continue;
+    plan_begin(c);
+    while (c->plan_at < c->queue_count && work < work_budget) {
+        if (c->plan_blocked == c->queue_count - c->queue_holes) { /* no other class is left */
+            c->plan_at = c->queue_count;
+            break;
         }
-        const struct request *q = &c->request[j->request];
-        if (q->failed_pass == c->pass && q->failed_parts == j->parts && !j->limit_given) {
-            if (j->reason == REASON_NONE)
-                j->reason = REASON_PRIORITY;
-            i++;
+        struct job *j = c->queue[c->plan_at];
+        if (!j || c->class[j->class].failed_pass == c->pass) {
+            c->plan_at++;
             continue;
         }
         work++;
-        if (!try_job(c, j, now, room, out)) {
-            i++;
-            continue;
-        }
-        if (j->state == JOB_PENDING) { /* an array with tasks left */
-            job_gate(c, j, now);
-            if (j->gate != GATE_OPEN)
-                i++;
-        }
+        if (!room)
+            room = rooms_now(c);
+        if (plan_one(c, j, now, room, out))
+            c->plan_at++;
     }
     free(room);
-    bool more = i < c->queue_count;
-    c->plan_at = more ? i : 0;
-    c->plan_wanted = more;
+    c->plan_done = c->plan_at >= c->queue_count;
+    c->plan_wanted = c->plan_afresh || !c->plan_done;
     gates_again(c, now, out);
     return c->plan_wanted ? 1 : 0;
 }

@@ -294,7 +294,7 @@ static int load_alloc(struct core *c, struct job *j, const Sl__JobRecord *r, str
     if (!holds)
         return 0;
     struct alloc *a = xcalloc(1, sizeof *a);
-    j->alloc = a;
+    alloc_set(c, j, a);
     a->node = xcalloc(r->n_nodes ? r->n_nodes : 1, sizeof *a->node);
     for (size_t i = 0; rc == 0 && i < r->n_nodes; i++) {
         struct alloc_node *k = &a->node[a->count++];
@@ -307,7 +307,7 @@ static int load_alloc(struct core *c, struct job *j, const Sl__JobRecord *r, str
         a->mem += k->mem;
     }
     if (rc < 0)
-        alloc_free(j);
+        alloc_free(c, j);
     else
         alloc_take(c, j);
     return rc;
@@ -423,6 +423,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
         n->lost_at = now;
         timer_add(c, now + c->policy.node_timeout, TIMER_NODE, i);
     }
-    c->plan_wanted = c->deps_dirty = true;
+    plan_afresh(c);
+    c->deps_dirty = true;
     return core_check(c, err);
 }

@@ -181,7 +181,6 @@ static int up_tenant(struct update *u, const struct key *k, struct err *err)
 static void priority_move(struct core *c, struct job *j, int64_t to)
 {
     j->priority = to < 1 ? 1 : to > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)to;
-    c->queue_sorted = false;
 }
 
 static int up_nice(struct update *u, const struct key *k, struct err *err)
@@ -453,12 +452,16 @@ static int update_one(struct update *u, struct err *err)
                        k->name);
     if (j->state != JOB_PENDING && !(k->rules & RUNNING))
         return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
+    bool queued = j->queued;
+    queue_del(u->c, j); /* its place there depends on what may change */
     int rc = k->set(u, k, err);
-    if (rc < 0)
+    if (rc < 0) {
+        if (queued)
+            queue_put(u->c, j);
         return rc;
-    queue_del(u->c, j);
+    }
     job_gate(u->c, j, u->now);
-    u->c->plan_wanted = true;
+    plan_afresh(u->c);
     job_changed(u->c, j, u->out, false);
     job_drop_invalid(u->c, j, u->now, u->out);
     return 0;

@@ -152,6 +152,14 @@ static void view_wide(const struct core *c, struct job *j, struct job_view *v)
     v->explain = explain(c, j, a);
 }
 
+/* A pass does not visit the jobs of a class that has failed: they have its reason. */
+static enum job_reason job_reason(const struct core *c, const struct job *j)
+{
+    if (j->reason == REASON_NONE && j->queued && c->class[j->class].failed_pass)
+        return (enum job_reason)c->class[j->class].reason;
+    return (enum job_reason)j->reason;
+}
+
 bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_view *v)
 {
     struct job *j = job_find(c, job_id);
@@ -160,6 +168,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         return false;
     request_size(&c->request[j->request], &size);
     bool ran = j->state != JOB_PENDING && j->ran_nodes;
+    enum job_reason reason = job_reason(c, j);
     *v = (struct job_view){
         .job_id = j->id, .restart = j->restart, .array_job_id = j->array_id,
         .array_task_id = j->is_task ? j->array_task : 0, .is_array_task = j->is_task,
@@ -168,8 +177,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         .array_count = j->array_count, .array_min = j->array_min, .array_max = j->array_max,
         .array_step = j->array_step, .type = j->type, .cancelled_by = j->cancelled_by,
         .array_text = "", .state = (enum job_state)j->state, .flags = j->flags,
-        .reason = (enum job_reason)j->reason,
-        .reason_text = job_reason_name((enum job_reason)j->reason),
+        .reason = reason, .reason_text = job_reason_name(reason),
         .uid = j->uid, .gid = j->gid, .user = text_of(c, j->user), .name = text_of(c, j->name),
         .partition = text_of(c, j->partition ? j->partition : j->parts),
         .account = text_of(c, j->account), .qos = text_of(c, j->qos),
@@ -390,9 +398,9 @@ bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
 
 bool core_node_has_user(const struct core *c, uint32_t index, uint32_t uid)
 {
-    for (uint32_t i = 0; i < c->jobs; i++) {
-        const struct job *j = c->job[i];
-        for (uint32_t k = 0; j->uid == uid && j->alloc && k < j->alloc->count; k++)
+    for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++) {
+        const struct job *j = c->set[SET_RUNNING].v[i];
+        for (uint32_t k = 0; j->uid == uid && k < j->alloc->count; k++)
             if (j->alloc->node[k].node == index && !j->alloc->node[k].clean)
                 return true;
     }

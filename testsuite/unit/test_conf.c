@@ -56,6 +56,7 @@ static const struct {
     {"log = { target = \"/%x\"; };", "unknown sequence %x"},
     {"state = \"memory\";", "is not sqlite:"},
     {"state = \"postgresql://h/d\";", "not built yet"},
+    {"scheduler = { priority_type = \"multifactor\"; };", "multifactor priorities are not built yet"},
     {"@include \"/etc/passwd\"", "@include is not supported"},
     {"x = {", "syntax error"},
     {"run_dir = \"/a\"; run_dir = \"/b\";", "t:1: duplicate"},

@@ -206,6 +206,35 @@ static void test_array_and_dependency(void **unused)
     batch_fini(&b);
 }
 
+/* The cost of a submission does not grow with the jobs that wait. */
+static void test_a_job_behind_others_that_wait_is_tried_alone(void **arg)
+{
+    (void)arg;
+    struct core *c = core_make();
+    struct batch b;
+    struct command cmd = {.kind = CMD_SUBMIT, .actor = {.uid = 1000, .user = "u"}};
+    Sl__JobSpec spec = SL__JOB_SPEC__INIT;
+    struct err err = {0};
+    batch_init(&b);
+    node_register(c, "n1", 16, &b);
+    uint32_t first = submit(c, 16, "", "", &b), wide = submit(c, 15, "", "", &b);
+    for (uint32_t n = 2; n < 15; n++) /* each of another kind */
+        assert_int_equal(state(c, submit(c, n, "", "", &b)), JOB_PENDING);
+    spec.type = SL__JOB_TYPE__JOB_TYPE_BATCH;
+    spec.name = (char *)"job";
+    spec.ntasks = 1;
+    cmd.submit.spec = &spec;
+    cmd.submit.user = "u";
+    assert_int_equal(core_apply(c, &cmd, T0, &b, &err), 0);
+    assert_int_equal(core_plan(c, T0, 1, &b), 0); /* one attempt is all it takes */
+    /* what frees room is offered to those that came first */
+    report(c, "n1", first, SL__REPORT_KIND__REPORT_JOB_DONE, 0, true, &b);
+    assert_int_equal(state(c, wide), JOB_RUNNING);
+    assert_int_equal(core_check(c, &err), 0);
+    batch_fini(&b);
+    core_destroy(c);
+}
+
 static void test_save_and_load_give_the_same(void **unused)
 {
     struct batch b;
@@ -250,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_third_job_waits_for_cores),
         cmocka_unit_test(test_cancel_frees_after_the_node_is_clean),
         cmocka_unit_test(test_array_and_dependency),
+        cmocka_unit_test(test_a_job_behind_others_that_wait_is_tried_alone),
         cmocka_unit_test(test_save_and_load_give_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
