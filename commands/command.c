@@ -78,6 +78,16 @@ static bool value_optional(const struct command_option *o)
     return o->metavar != NULL && o->metavar[0] == '[';
 }
 
+static bool is_built(const struct command_option *o)
+{
+    return o->value != NULL || o->flag != NULL;
+}
+
+static int not_built(const struct command_option *o, struct err *err)
+{
+    return err_set(err, SL_ENOT_BUILT, "option '--%s' is not built yet: %s", o->name, o->help);
+}
+
 static void option_store(const struct command_option *o, const char *value)
 {
     if (o->value != NULL && value != NULL)
@@ -115,6 +125,8 @@ static int long_option(const struct command_option *table, int argc, char **argv
 
     if (o == NULL)
         return err->code;
+    if (!is_built(o))
+        return not_built(o, err);
     if (!takes_value(o) && value != NULL)
         return err_set(err, SL_EINVAL_FIELD, "option '--%s' doesn't allow an argument", o->name);
     if (takes_value(o) && !value_optional(o) && value == NULL) {
@@ -135,6 +147,8 @@ static int letters(const struct command_option *table, int argc, char **argv, in
             o++;
         if (o->name == NULL)
             return err_set(err, SL_EINVAL_FIELD, "invalid option -- '%c'", *p);
+        if (!is_built(o))
+            return not_built(o, err);
         if (!takes_value(o)) {
             option_store(o, NULL);
             continue;
@@ -183,19 +197,32 @@ int command_options(const struct command_option *table, int argc, char **argv, i
     return rc;
 }
 
+static void help_row(const struct command_option *o)
+{
+    char head[96];
+    const char *meta = o->metavar;
+    int n = o->letter != '\0' ? snprintf(head, sizeof(head), "  -%c, --%s", o->letter, o->name)
+                              : snprintf(head, sizeof(head), "      --%s", o->name);
+    if (meta != NULL && n > 0)
+        snprintf(head + n, sizeof(head) - (size_t)n, meta[0] == '[' ? "[=%s]" : "=%s",
+                 meta + (meta[0] == '['));
+    printf("%-30s %s\n", head, o->help);
+}
+
 void command_help(const char *name, const char *rest, const struct command_option *table)
 {
+    bool missing = false;
     printf("Usage: %s %s\n", name, rest);
     for (const struct command_option *o = table; o->name != NULL; o++) {
-        char head[96];
-        const char *meta = o->metavar;
-        int n = o->letter != '\0' ? snprintf(head, sizeof(head), "  -%c, --%s", o->letter, o->name)
-                                  : snprintf(head, sizeof(head), "      --%s", o->name);
-        if (meta != NULL && n > 0)
-            snprintf(head + n, sizeof(head) - (size_t)n, meta[0] == '[' ? "[=%s]" : "=%s",
-                     meta + (meta[0] == '['));
-        printf("%-30s %s\n", head, o->help);
+        missing = missing || !is_built(o);
+        if (is_built(o))
+            help_row(o);
     }
+    if (missing)
+        printf("\nKnown, but not built yet (refused with the reason):\n");
+    for (const struct command_option *o = table; o->name != NULL; o++)
+        if (!is_built(o))
+            help_row(o);
 }
 
 void command_usage(const char *name, const char *rest, const struct command_option *table)
@@ -203,6 +230,8 @@ void command_usage(const char *name, const char *rest, const struct command_opti
     int at = printf("Usage: %s", name);
     for (const struct command_option *o = table; o->name != NULL; o++) {
         const char *meta = o->metavar != NULL ? o->metavar + (o->metavar[0] == '[') : NULL;
+        if (!is_built(o))
+            continue;
         if (at > 64) {
             printf("\n       ");
             at = 7;
@@ -260,8 +289,11 @@ int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
         const Sl__JobError *e = ack->errors[i];
         /* These two speak of the id that stands in front anyway. */
         bool plain = e->code == SL_EINVAL_JOB_ID || e->code == SL_EALREADY_DONE;
-        command_error(program, "%s%s%s: %s", verb, e->what[0] != '\0' ? " " : "", e->what,
-                      plain || e->text[0] == '\0' ? err_name(e->code) : e->text);
+        const char *text = plain || e->text[0] == '\0' ? err_name(e->code) : e->text;
+        if (e->what[0] != '\0')
+            command_error(program, "%s %s: %s", verb, e->what, text);
+        else
+            command_error(program, "%s", text);
     }
     if (ack->n_errors == 0 && ack->code != 0)
         command_error(program, "%s: %s", verb,

@@ -27,7 +27,7 @@ void command_error(const char *program, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Options of a query command: one table a command. `value` gets the argument, `flag`
- * is set; both may be NULL. */
+ * is set. With neither the option is known but not built: refused, with its help as reason. */
 struct command_option {
     const char *name;
     char letter;

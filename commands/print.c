@@ -67,7 +67,7 @@ void print_row(const struct field_format *f, const char *const *cells, struct bu
     buf_clear(scratch);
     for (size_t i = 0; i < f->count; i++) {
         const struct field_column *c = &f->columns[i];
-        const char *text = cells[i];
+        const char *text = cells[i][0] != '\0' ? cells[i] : field_empty(c->field);
         if (c->field->kind != FIELD_TEXT && c->field->kind != FIELD_NUM) {
             buf_clear(&shown);
             field_show(c->field, text, &shown);

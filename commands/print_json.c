@@ -64,8 +64,28 @@ static json_t *exit_value(const char *cell)
     return json_pack("{s:i,s:i}", "return_code", (int)code, "signal", (int)sig);
 }
 
+/* Slurm's JSON has time limits in minutes and all other spans in seconds. */
+static json_t *limit_value(const char *cell)
+{
+    char *end;
+    long long n = strtoll(cell, &end, 10);
+    return end != cell && *end == '\0' ? json_integer((n + 59) / 60) : json_null();
+}
+
 static json_t *value(const struct field *f, const char *cell)
 {
+    switch ((unsigned)f->id) {
+    case FIELD_JOB_TIME_LIMIT:
+    case FIELD_PART_TIME_MAX:
+    case FIELD_PART_TIME_DEFAULT:
+    case FIELD_ACCT_TIMELIMIT:
+        return limit_value(cell);
+    case FIELD_JOB_ARRAY_TASK_ID:
+    case FIELD_ACCT_ARRAY_TASK_ID:
+        return number_value(cell); /* or a list of them, or null outside an array */
+    default:
+        break;
+    }
     switch (f->kind) {
     case FIELD_NUM:
     case FIELD_TIME:
@@ -83,11 +103,29 @@ static json_t *value(const struct field *f, const char *cell)
     }
 }
 
+/* "time.start": the member "start" of the object "time", made when it is missing. */
+static void member_set(json_t *row, const char *key, json_t *v)
+{
+    const char *dot = strchr(key, '.');
+    char outer[32];
+
+    if (dot == NULL || (size_t)(dot - key) >= sizeof(outer)) {
+        json_object_set_new(row, key, v);
+        return;
+    }
+    memcpy(outer, key, (size_t)(dot - key));
+    outer[dot - key] = '\0';
+    json_t *o = json_object_get(row, outer);
+    if (o == NULL)
+        json_object_set_new(row, outer, o = json_object());
+    json_object_set_new(o, dot + 1, v);
+}
+
 json_t *print_json_object(const struct field *const *fields, size_t count, char *const *cells)
 {
     json_t *row = json_object();
     for (size_t i = 0; i < count; i++)
-        json_object_set_new(row, fields[i]->json, value(fields[i], cells[i]));
+        member_set(row, fields[i]->json, value(fields[i], cells[i]));
     return row;
 }
 

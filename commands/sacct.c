@@ -31,35 +31,33 @@ static struct {
     const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus,
         *nnodes, *nodelist, *partition, *qos, *start, *state, *timelimit_max,
         *timelimit_min, *units, *user, *wckeys;
-    const char *associations, *clusters, *constraints, *file, *flags, *reason, *whole;
     bool allocations, allusers, brief, duplicates, help, helpformat, json, local,
         longform, noconvert, noheader, parsable, parsable2, truncate, usage, verbose,
         version;
-    bool allclusters, batch_script, completion, env_vars, federation, local_uid, yaml;
 } opt;
 
 static const struct command_option options[] = {
     {"accounts", 'A', "names", "only jobs of these accounts", &opt.accounts, NULL,
      NULL},
-    {"allclusters", 'L', NULL, "not built", NULL, &opt.allclusters, NULL},
+    {"allclusters", 'L', NULL, "there is one cluster", NULL, NULL, NULL},
     {"allocations", 'X', NULL, "jobs only, no steps", NULL, &opt.allocations, NULL},
     {"allusers", 'a', NULL, "jobs of all users", NULL, &opt.allusers, NULL},
-    {"associations", 'x', "ids", "not built", &opt.associations, NULL, NULL},
-    {"batch-script", 'B', NULL, "not built", NULL, &opt.batch_script, NULL},
+    {"associations", 'x', "ids", "there are no association ids", NULL, NULL, NULL},
+    {"batch-script", 'B', NULL, "see scontrol write batch_script", NULL, NULL, NULL},
     {"brief", 'b', NULL, "JobID, State and ExitCode", NULL, &opt.brief, NULL},
-    {"clusters", 'M', "names", "not built", &opt.clusters, NULL, NULL},
-    {"completion", 'c', NULL, "not built", NULL, &opt.completion, NULL},
-    {"constraints", 'C', "list", "not built", &opt.constraints, NULL, NULL},
+    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
+    {"completion", 'c', NULL, "there is no job completion log", NULL, NULL, NULL},
+    {"constraints", 'C', "list", "selection by constraint", NULL, NULL, NULL},
     {"delimiter", 0, "text", "between fields with -p and -P; default |", &opt.delimiter,
      NULL, NULL},
     {"duplicates", 'D', NULL, "earlier runs of requeued jobs too", NULL,
      &opt.duplicates, NULL},
     {"endtime", 'E', "time", "end of the time window; default now", &opt.end, NULL,
      NULL},
-    {"env-vars", 0, NULL, "not built", NULL, &opt.env_vars, NULL},
-    {"federation", 0, NULL, "not built", NULL, &opt.federation, NULL},
-    {"file", 'f', "file", "not built", &opt.file, NULL, NULL},
-    {"flags", 'F', "list", "not built", &opt.flags, NULL, NULL},
+    {"env-vars", 0, NULL, "stored environments", NULL, NULL, NULL},
+    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
+    {"file", 'f', "file", "reading a file", NULL, NULL, NULL},
+    {"flags", 'F', "list", "selection by flags", NULL, NULL, NULL},
     {"format", 'o', "fields", "columns: name[%[-]width],...", &opt.format, NULL,
      "SACCT_FORMAT"},
     {"gid", 0, "groups", "only jobs of these groups", &opt.group, NULL, NULL},
@@ -85,7 +83,7 @@ static const struct command_option options[] = {
      NULL},
     {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL,
      NULL},
-    {"reason", 'R', "list", "not built", &opt.reason, NULL, NULL},
+    {"reason", 'R', "list", "selection by reason", NULL, NULL, NULL},
     {"starttime", 'S', "time", "start of the time window; default today 00:00",
      &opt.start, NULL, NULL},
     {"state", 's', "states", "only jobs in these states during the window", &opt.state,
@@ -98,44 +96,15 @@ static const struct command_option options[] = {
     {"uid", 0, "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"units", 0, "KMGTP", "sizes in this unit", &opt.units, NULL, NULL},
     {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
-    {"use-local-uid", 0, NULL, "not built", NULL, &opt.local_uid, NULL},
+    {"use-local-uid", 0, NULL, "users of other clusters", NULL, NULL, NULL},
     {"user", 'u', "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"verbose", 'v', NULL, "say which time window is asked", NULL, &opt.verbose, NULL},
     {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"wckeys", 'W', "names", "only jobs of these wckeys", &opt.wckeys, NULL, NULL},
-    {"whole-hetjob", 0, "[yes|no", "not built", &opt.whole, NULL, NULL},
-    {"yaml", 0, NULL, "not built", NULL, &opt.yaml, NULL},
+    {"whole-hetjob", 0, "[yes|no", "heterogeneous jobs", NULL, NULL, NULL},
+    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
-
-static int options_built(struct err *err)
-{
-    static const struct {
-        const char *name;
-        const bool *flag;
-        const char *const *value;
-    } missing[] = {
-        {"allclusters", &opt.allclusters, NULL},
-        {"associations", NULL, &opt.associations},
-        {"batch-script", &opt.batch_script, NULL},
-        {"clusters", NULL, &opt.clusters},
-        {"completion", &opt.completion, NULL},
-        {"constraints", NULL, &opt.constraints},
-        {"env-vars", &opt.env_vars, NULL},
-        {"federation", &opt.federation, NULL},
-        {"file", NULL, &opt.file},
-        {"flags", NULL, &opt.flags},
-        {"reason", NULL, &opt.reason},
-        {"use-local-uid", &opt.local_uid, NULL},
-        {"whole-hetjob", NULL, &opt.whole},
-        {"yaml", &opt.yaml, NULL},
-    };
-    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
-        if (missing[i].flag ? *missing[i].flag : *missing[i].value != NULL)
-            return err_set(err, SL_ENOT_BUILT, "--%s is not built yet",
-                           missing[i].name);
-    return 0;
-}
 
 /* ---- what is asked --------------------------------------------------------- */
 
@@ -321,7 +290,7 @@ static void tree_begin(struct tree *t, const char *job_id)
     tree_put(t);
     snprintf(t->job_id, sizeof(t->job_id), "%s", job_id);
     t->job = json_object();
-    json_object_set_new(t->job, "job_id", json_string(job_id));
+    json_object_set_new(t->job, "job_id", json_integer(atoll(job_id)));
     json_object_set_new(t->job, "steps", json_array());
 }
 
@@ -335,6 +304,7 @@ static int tree_row(char *const *cells, size_t count, void *arg)
     json_t *row = print_json_object(t->fields, count, cells);
     if (!raw[n]) { /* earlier runs (-D) have the same id and are objects of their own */
         tree_begin(t, job_id);
+        json_object_set_new(row, "job_id", json_integer(atoll(job_id)));
         json_object_update_missing(row, t->job);
         json_decref(t->job);
         t->job = row;
@@ -370,9 +340,6 @@ static int show_json(struct client *c, struct arena *a, struct err *err)
 
 static int options_check(struct err *err)
 {
-    int rc = options_built(err);
-    if (rc)
-        return rc;
     if (opt.units && (strlen(opt.units) != 1 || !strchr("KMGTP", opt.units[0])))
         return err_set(err, SL_EINVAL_FIELD, "--units=%s: not one of K, M, G, T, P",
                        opt.units);

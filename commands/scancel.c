@@ -14,13 +14,15 @@ static const char program[] = "scancel";
 
 static struct {
     const char *account, *name, *partition, *qos, *reservation, *signal, *state, *user, *nodelist,
-        *wckey, *cron;
+        *wckey;
     bool batch, full, hurry, interactive, me, quiet, verbose, help, usage, version, ctld;
 } opt;
 
 static const struct command_option options[] = {
     {"account", 'A', "name", "only jobs of this account", &opt.account, NULL, "SCANCEL_ACCOUNT"},
     {"batch", 'b', NULL, "signal the batch script only", NULL, &opt.batch, "SCANCEL_BATCH"},
+    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
+    {"cron", 0, NULL, "there are no cron jobs", NULL, NULL, NULL},
     {"ctld", 0, NULL, "send through the controller (always so)", NULL, &opt.ctld, "SCANCEL_CTLD"},
     {"full", 'f', NULL, "signal the batch script and all steps", NULL, &opt.full, "SCANCEL_FULL"},
     {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
@@ -38,6 +40,7 @@ static const struct command_option options[] = {
     {"quiet", 'Q', NULL, "no error for jobs that ended already", NULL, &opt.quiet, NULL},
     {"reservation", 'R', "name", "only jobs in this reservation", &opt.reservation, NULL,
      "SCANCEL_RESERVATION"},
+    {"sibling", 0, "name", "there are no federations", NULL, NULL, NULL},
     {"signal", 's', "name", "signal instead of ending", &opt.signal, NULL, NULL},
     {"state", 't', "state", "only PENDING, RUNNING or SUSPENDED jobs", &opt.state, NULL,
      "SCANCEL_STATE"},

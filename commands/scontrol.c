@@ -10,21 +10,27 @@
 const char scontrol_program[] = "scontrol";
 
 static struct {
-    bool all, detail, future, help, hide, json, oneliner, quiet, usage, verbose, version;
+    bool all, detail, future, help, hide, json, local, oneliner, quiet, usage, verbose, version;
 } opt;
 
 static const struct command_option options[] = {
     {"all", 'a', NULL, "hidden partitions too", NULL, &opt.all, "SCONTROL_ALL"},
+    {"cluster", 'M', "name", "there is one cluster", NULL, NULL, NULL},
     {"details", 'd', NULL, "more of each job and node", NULL, &opt.detail, NULL},
     {"future", 'F', NULL, "nodes in state FUTURE too", NULL, &opt.future, NULL},
     {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
     {"json", 0, NULL, "show as JSON", NULL, &opt.json, NULL},
+    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
+    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"oneliner", 'o', NULL, "one line for each record", NULL, &opt.oneliner, NULL},
     {"quiet", 'Q', NULL, "no informational messages", NULL, &opt.quiet, NULL},
+    {"sibling", 0, NULL, "there are no federations", NULL, NULL, NULL},
+    {"uid", 'u', "user", "updates as another user", NULL, NULL, NULL},
     {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"verbose", 'v', NULL, "more messages", NULL, &opt.verbose, NULL},
     {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
+    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -53,6 +53,35 @@ static size_t ids_split(struct arena *a, int argc, char **argv, char ***out)
     return n;
 }
 
+static int named_add(char *const *cells, size_t count, void *arg)
+{
+    struct buf *ids = arg;
+    (void)count;
+    buf_printf(ids, "%s%s", ids->len != 0 ? "," : "", cells[0]);
+    return 0;
+}
+
+/* Comma list of the ids of jobs with a name, of one user (NULL: of all). NULL: none, *err. */
+static char *jobs_named(struct scontrol *s, struct arena *a, const char *name, const char *user,
+                        struct err *err)
+{
+    Sl__QueryRequest *jobs = command_query(a, "job");
+    struct buf ids;
+
+    buf_init(&ids);
+    command_filter(a, jobs, "name", name);
+    command_filter(a, jobs, "user", user);
+    command_filter(a, jobs, "state", "PENDING,RUNNING,SUSPENDED");
+    command_field(a, jobs, FIELD_JOB_ID);
+    jobs->all = true;
+    int rc = client_query(&s->client, jobs, named_add, &ids, err);
+    if (rc == 0 && (ids.len == 0 || *name == '\0'))
+        rc = err_set(err, SL_EINVAL_JOB_ID, "No job has the name %s", name);
+    char *list = rc == 0 ? arena_strdup(a, buf_str(&ids)) : NULL;
+    buf_fini(&ids);
+    return list;
+}
+
 static const struct {
     const char *name;
     Sl__JobOp op;
@@ -86,8 +115,16 @@ int scontrol_job_op(struct scontrol *s, int argc, char **argv)
     if (argc == 0)
         return scontrol_fail(1, "too few arguments for keyword:%s", name);
     arena_init(&a);
-    q.n_job_ids = ids_split(&a, argc, argv, &q.job_ids);
-    int rc = ack_call(s, WIRE_JOB_OP, &q.base, name);
+    struct err err = {0};
+    char **ids = arena_alloc(&a, (size_t)argc * sizeof(*ids));
+    int rc = 0;
+    for (int i = 0; i < argc && rc == 0; i++) {
+        bool named = strncasecmp(argv[i], "jobname=", 8) == 0;
+        ids[i] = named ? jobs_named(s, &a, argv[i] + 8, NULL, &err) : argv[i];
+        rc = ids[i] == NULL ? scontrol_fail(1, "%s", err.text) : 0;
+    }
+    q.n_job_ids = rc == 0 ? ids_split(&a, argc, ids, &q.job_ids) : 0;
+    rc = rc == 0 ? ack_call(s, WIRE_JOB_OP, &q.base, name) : rc;
     arena_fini(&a);
     return rc;
 }
@@ -122,34 +159,20 @@ static Sl__KeyValue *pair_parse(struct arena *a, const char *word)
     return kv;
 }
 
-struct named {
-    struct buf ids;
-};
-
-static int named_add(char *const *cells, size_t count, void *arg)
-{
-    struct named *n = arg;
-    (void)count;
-    buf_printf(&n->ids, "%s%s", n->ids.len != 0 ? "," : "", cells[0]);
-    return 0;
-}
-
 /* scontrol(1) JobName=: without JobId it says which jobs are meant, of UserID= alone
  * when that is given. Takes both out of the pairs. */
 static int update_by_name(struct scontrol *s, Sl__UpdateRequest *q, struct arena *a,
                           struct err *err)
 {
-    Sl__QueryRequest *jobs = command_query(a, "job");
-    const char *name = NULL;
-    struct named found;
+    const char *name = NULL, *user = NULL;
     size_t kept = 0;
 
     for (size_t i = 0; i < q->n_set; i++) {
         const char *key = q->set[i]->key, *value = q->set[i]->value;
         if (name == NULL && (strcasecmp(key, "JobName") == 0 || strcasecmp(key, "Name") == 0))
-            command_filter(a, jobs, "name", name = value);
+            name = value;
         else if (strcasecmp(key, "UserID") == 0)
-            command_filter(a, jobs, "user", value);
+            user = value;
         else
             q->set[kept++] = q->set[i];
     }
@@ -157,17 +180,9 @@ static int update_by_name(struct scontrol *s, Sl__UpdateRequest *q, struct arena
         return err_set(err, SL_EINVAL_FIELD, "No valid entity in update command: JobId=, JobName=, "
                                              "NodeName=, PartitionName= or StepId=");
     q->n_set = kept;
-    command_filter(a, jobs, "state", "PENDING,RUNNING,SUSPENDED");
-    command_field(a, jobs, FIELD_JOB_ID);
-    jobs->all = true;
-    buf_init(&found.ids);
-    int rc = client_query(&s->client, jobs, named_add, &found, err);
-    if (rc == 0 && found.ids.len == 0)
-        rc = err_set(err, SL_EINVAL_JOB_ID, "No job has the name %s", name);
     q->what = (char *)"job";
-    q->ids = arena_strdup(a, buf_str(&found.ids));
-    buf_fini(&found.ids);
-    return rc;
+    q->ids = jobs_named(s, a, name, user, err);
+    return q->ids != NULL ? 0 : err->code;
 }
 
 int scontrol_update(struct scontrol *s, int argc, char **argv)

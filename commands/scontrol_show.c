@@ -25,7 +25,7 @@ enum how {
     HOW_REASON, /* as HOW_LINE, with " [user@time]" of the two cells behind field2 */
     HOW_ARRAY,  /* the same, and only for tasks of an array */
     HOW_RANGE,  /* a pending job's "min-max" (field2) while the two differ */
-    HOW_BOARDS, /* boards in front of sockets, cores and threads */
+    HOW_BOARDS, /* boards, of which we have no notion, in front of sockets, cores, threads */
     HOW_UNLESS, /* only while field2 is empty */
 };
 
@@ -149,6 +149,7 @@ static const struct item node_items[] = {
     {"BootTime", FIELD_NODE_BOOT, 0, HOW_TIME, "None", true, false},
     {"SlurmdStartTime", FIELD_NODE_DAEMON_START, 0, HOW_TIME, "None", false, false},
     {"LastBusyTime", FIELD_NODE_LAST_BUSY, 0, HOW_TIME, "Unknown", true, false},
+    {"Comment", FIELD_NODE_COMMENT, 0, HOW_LINE, NULL, true, false},
     {"Reason", FIELD_NODE_REASON, FIELD_NODE_REASON_USER, HOW_REASON, NULL, true, false},
 };
 
@@ -214,9 +215,9 @@ static const struct entity entities[] = {
     {"jobs", 1, "job", "job", "jobs", FIELD_OF_JOB, ITEMS(job_items), "No jobs in the system",
      "slurm_load_jobs error: Invalid job id specified"},
     {"nodes", 1, "node", "nodes", "nodes", FIELD_OF_NODE, ITEMS(node_items),
-     "No nodes in the system", "Node %s not found"},
+     "No nodes in the system", NULL},
     {"partitions", 1, "partition", "partition", "partitions", FIELD_OF_PARTITION,
-     ITEMS(partition_items), "No partitions in the system", "Partition %s not found"},
+     ITEMS(partition_items), "No partitions in the system", NULL},
     {"steps", 1, "step", "job", "steps", FIELD_OF_STEP, ITEMS(step_items),
      "No job steps in the system", "slurm_get_job_steps error: Invalid job id specified"},
 };
@@ -233,6 +234,7 @@ struct show {
     const char *only; /* name that must match (nodes, partitions) */
     size_t name_column;
     struct hostlist *names;
+    bool *seen; /* by name */
     struct buf text;
     struct print_json json;
     const struct field **json_fields;
@@ -342,8 +344,11 @@ static void block_print(struct show *w, char *const *cells)
 static int row_show(char *const *cells, size_t count, void *arg)
 {
     struct show *w = arg;
-    if (w->names != NULL && hostlist_find(w->names, cells[w->name_column]) < 0)
+    long at = w->names != NULL ? hostlist_find(w->names, cells[w->name_column]) : 0;
+    if (at < 0)
         return 0;
+    if (w->seen != NULL)
+        w->seen[at] = true;
     w->rows++;
     if (w->s->json)
         print_json_row(&w->json, w->json_fields, count, cells);
@@ -373,6 +378,19 @@ static void columns_ask(struct show *w, struct arena *a)
         w->json_fields[i] = field_by_id(w->q->fields[i]);
 }
 
+/* Every name that was asked for and is not there. */
+static int names_missing(const struct show *w)
+{
+    int rc = 0;
+    for (size_t i = 0; i < hostlist_count(w->names); i++) {
+        const char *name = hostlist_nth(w->names, i);
+        if (!w->seen[hostlist_find(w->names, name)])
+            rc = w->e->fields == FIELD_OF_NODE ? scontrol_fail(1, "Node %s not found", name)
+                                               : scontrol_fail(1, "Partition %s not found", name);
+    }
+    return rc;
+}
+
 static int entity_show(struct scontrol *s, const struct entity *e, const char *id)
 {
     struct show w = {.s = s, .e = e};
@@ -389,6 +407,8 @@ static int entity_show(struct scontrol *s, const struct entity *e, const char *i
     if (id != NULL && by_name) {
         w.names = hostlist_create(id, &err);
         rc = w.names == NULL ? err.code : 0;
+        w.seen = w.names != NULL ? arena_alloc(&a, hostlist_count(w.names) * sizeof(*w.seen) + 1)
+                                 : NULL;
     } else if (id != NULL)
         command_filter(&a, w.q, e->filter, id);
     print_json_begin(&w.json, scontrol_program, e->json, stdout);
@@ -399,10 +419,10 @@ static int entity_show(struct scontrol *s, const struct entity *e, const char *i
                                           : scontrol_fail(1, "%s", err.text);
     else if (s->json)
         print_json_end(&w.json);
+    else if (by_name && id != NULL)
+        rc = names_missing(&w);
     else if (w.rows == 0 && id != NULL)
-        rc = by_name ? scontrol_fail(1, e->fields == FIELD_OF_NODE ? "Node %s not found"
-                                                                   : "Partition %s not found", id)
-                     : scontrol_fail(1, "%s", e->missing);
+        rc = scontrol_fail(1, "%s", e->missing);
     else if (w.rows == 0)
         puts(e->none);
     hostlist_destroy(w.names);
@@ -439,7 +459,8 @@ int scontrol_hosts(const char *kind, int argc, char **argv)
 
 int scontrol_show(struct scontrol *s, int argc, char **argv)
 {
-    static const char *const hosts[] = {"hostnames", "hostlistsorted", "hostlist"};
+    /* "hostlist" is a name of its own, not a shorter "hostlistsorted" */
+    static const char *const hosts[] = {"hostnames", "hostlist", "hostlistsorted"};
     char word[64];
     if (argc == 0)
         return scontrol_fail(1, "show: what? job, node, partition, step, config, hostnames, hostlist");

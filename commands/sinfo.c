@@ -23,19 +23,23 @@ static const struct command_option options[] = {
     {"Format", 'O', "format", "columns by name: Name[:[.]width],...", &opt.format2, NULL, NULL},
     {"Node", 'N', NULL, "one line for each node and partition", NULL, &opt.node, "SINFO_NODE"},
     {"all", 'a', NULL, "hidden partitions too", NULL, &opt.all, "SINFO_ALL"},
+    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
     {"dead", 'd', NULL, "only nodes that do not respond", NULL, &opt.dead, NULL},
     {"exact", 'e', NULL, "nodes of different size on lines of their own", NULL, &opt.exact, NULL},
+    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"format", 'o', "format", "columns by letter: \"%P %.5a\"", &opt.format, NULL, "SINFO_FORMAT"},
     {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"json", 0, NULL, "print nodes as JSON", NULL, &opt.json, NULL},
     {"list-reasons", 'R', NULL, "why nodes are down, drained or failing", NULL, &opt.reasons, NULL},
+    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noconvert", 0, NULL, "accepted: units are never converted", NULL, &opt.noconvert, NULL},
     {"nodes", 'n', "nodes", "only these nodes", &opt.nodes, NULL, NULL},
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"partition", 'p', "names", "only these partitions", &opt.partition, NULL, "SINFO_PARTITION"},
+    {"reservation", 'T', NULL, "there are no reservations", NULL, NULL, NULL},
     {"responding", 'r', NULL, "only nodes that respond", NULL, &opt.responding, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
      "SINFO_SORT"},
@@ -44,6 +48,7 @@ static const struct command_option options[] = {
     {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
     {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
+    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -193,11 +198,11 @@ static int options_check(struct err *err)
         return err_set(err, SL_EINVAL_FIELD, "--iterate=%s: not a number of seconds", opt.iterate);
     for (const char *p = opt.states; p != NULL && *p != '\0';) {
         char word[32];
-        size_t n = strcspn(p, ",");
+        size_t n = strcspn(p, ",&");
         snprintf(word, sizeof(word), "%.*s", (int)n, p);
         if (strcasecmp(word, "all") != 0 && node_state_matches(word, NODE_IDLE, 0) < 0)
             return err_set(err, SL_EINVAL_FIELD, "Bad state string: \"%s\"", word);
-        p += n + (p[n] == ',');
+        p += n + (p[n] != '\0');
     }
     return 0;
 }

@@ -48,18 +48,23 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
-/* --states: any word of the list. */
+/* --states: any of a list, each one word or several with '&' that must all hold. */
 static bool states_match(enum node_state s, uint32_t flags)
 {
+    bool all = true;
     if (opt.states == NULL)
         return true;
     for (const char *p = opt.states; *p != '\0';) {
         char word[32];
-        size_t n = strcspn(p, ",");
+        size_t n = strcspn(p, ",&");
         snprintf(word, sizeof(word), "%.*s", (int)n, p);
-        if (strcasecmp(word, "all") == 0 || node_state_matches(word, s, flags) == 1)
-            return true;
-        p += n + (p[n] == ',');
+        all = all && (strcasecmp(word, "all") == 0 || node_state_matches(word, s, flags) == 1);
+        if (p[n] != '&') {
+            if (all)
+                return true;
+            all = true;
+        }
+        p += n + (p[n] != '\0');
     }
     return false;
 }

@@ -27,7 +27,7 @@ static struct {
     const char *account, *format, *format2, *iterate, *jobs, *name, *nodelist, *partition, *qos,
         *reservation, *sort, *states, *steps, *user;
     bool all, array, hide, json, longform, me, noheader, start, steps_set, help, usage, version,
-        verbose, noconvert;
+        verbose, noconvert, local;
 } opt;
 
 static const struct command_option options[] = {
@@ -36,6 +36,8 @@ static const struct command_option options[] = {
     {"account", 'A', "names", "only jobs of these accounts", &opt.account, NULL, "SQUEUE_ACCOUNT"},
     {"all", 'a', NULL, "jobs of hidden partitions too", NULL, &opt.all, "SQUEUE_ALL"},
     {"array", 'r', NULL, "one line for each task of an array", NULL, &opt.array, "SQUEUE_ARRAY"},
+    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
+    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"format", 'o', "format", "columns by letter: \"%.18i %.9P\"", &opt.format, NULL,
      "SQUEUE_FORMAT"},
     {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
@@ -43,6 +45,8 @@ static const struct command_option options[] = {
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
+    {"licenses", 'L', "names", "there are no licenses", NULL, NULL, NULL},
+    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
     {"name", 'n', "names", "only jobs of these names", &opt.name, NULL, "SQUEUE_NAMES"},
@@ -51,8 +55,10 @@ static const struct command_option options[] = {
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"partition", 'p', "names", "only jobs in these partitions", &opt.partition, NULL,
      "SQUEUE_PARTITION"},
+    {"priority", 'P', NULL, "a line for each of a job's partitions", NULL, NULL, NULL},
     {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, "SQUEUE_QOS"},
     {"reservation", 'R', "name", "only jobs in this reservation", &opt.reservation, NULL, NULL},
+    {"sibling", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
      "SQUEUE_SORT"},
     {"start", 0, NULL, "when pending jobs are expected to start", NULL, &opt.start, NULL},
@@ -63,6 +69,7 @@ static const struct command_option options[] = {
     {"user", 'u', "names", "only jobs of these users", &opt.user, NULL, "SQUEUE_USERS"},
     {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
     {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
+    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -3,6 +3,7 @@
 
 #include "users.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static void put_text(struct buf *out, const char *text)
@@ -43,6 +44,20 @@ static void cell_node_state(const struct cell_source *s, struct buf *out)
 static void cell_node_state_compact(const struct cell_source *s, struct buf *out)
 {
     node_state(s, out, true);
+}
+
+/* "mixed+drain": every flag, in lower case as sinfo shows it */
+static void cell_node_state_full(const struct cell_source *s, struct buf *out)
+{
+    char text[NODE_STATE_TEXT_MAX];
+    node_state_shown(s->node->state, s->node->flags, false, text, sizeof(text));
+    for (char *p = text; *p; p++)
+        buf_putc(out, (char)tolower((unsigned char)*p));
+}
+
+static void cell_node_comment(const struct cell_source *s, struct buf *out)
+{
+    buf_puts(out, s->node->comment);
 }
 
 /* allocated/idle/other/total */
@@ -121,6 +136,8 @@ const struct cell cells_node[] = {
     {FIELD_NODE_GRES, CELL_NARROW, cell_node_gres},
     {FIELD_NODE_GRES_USED, CELL_NARROW, cell_node_gres_used},
     {FIELD_NODE_REASON, CELL_NARROW, cell_node_reason},
+    {FIELD_NODE_COMMENT, CELL_NARROW, cell_node_comment},
+    {FIELD_NODE_STATE_FULL, CELL_NARROW, cell_node_state_full},
     {FIELD_NODE_REASON_USER, CELL_NARROW, cell_reason_user},
     {FIELD_NODE_REASON_TIME, CELL_NARROW, cell_node_reason_time},
     {FIELD_NODE_PARTITIONS, CELL_NARROW, cell_node_partitions},

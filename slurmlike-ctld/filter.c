@@ -271,6 +271,14 @@ static bool job_match(const struct job_filter *f, const struct job_view *v)
     return false;
 }
 
+bool filter_match_step(const struct job_filter *f, const struct job_view *v, uint32_t step_id)
+{
+    for (size_t i = 0; i < f->jobs_count; i++)
+        if (sel_match(&f->jobs[i], v) && (!f->jobs[i].has_step || f->jobs[i].step_id == step_id))
+            return true;
+    return f->jobs_count == 0;
+}
+
 static bool nodes_match(const struct job_filter *f, const struct job_view *v)
 {
     if (!f->nodes.count)

@@ -21,6 +21,8 @@ struct job_filter *filter_create(struct arena *a);
 int filter_add(struct job_filter *f, const char *key, const char *value, struct err *err);
 bool filter_is_empty(const struct job_filter *f);
 /* v must be the wide view when filter_wide(). */
+/* Of a step whose job passes: is it one of the steps that were named, or were none? */
+bool filter_match_step(const struct job_filter *f, const struct job_view *v, uint32_t step_id);
 bool filter_match(const struct job_filter *f, const struct job_view *v);
 bool filter_has_state(const struct job_filter *f);
 bool filter_wide(const struct job_filter *f);

@@ -36,7 +36,7 @@ struct query {
     struct job_filter *filter;
     struct hostlist *hosts; /* of nodes; NULL: every one */
     const char *partitions; /* comma list, "": every one */
-    uint32_t *ids;          /* the only jobs to look at; NULL: every one */
+    uint32_t *ids;          /* the only jobs to look at; NULL: every one. Nodes by name */
     size_t ids_count;
     uint32_t cursor;        /* of the kind's walk */
     struct event *pump;
@@ -145,7 +145,8 @@ static void walk_steps(struct query *q, struct page *p)
         if (!count || !job_view_passing(q, job_id, &v))
             continue;
         for (size_t i = 0; i < count; i++)
-            if ((src.step = core_step_at(core, job_id, i)))
+            if ((src.step = core_step_at(core, job_id, i)) &&
+                filter_match_step(q->filter, &v, src.step->step_id))
                 row_put(q, p, &src);
         p->visited += (unsigned)count;
     }
@@ -157,11 +158,11 @@ static void walk_nodes(struct query *q, struct page *p)
     struct cell_source src = {.now = ctld_now(q->s->d), .node = &v};
 
     while (!page_full(p)) {
-        if (!core_node_view(q->s->d->core, q->cursor, &v)) {
+        if (q->cursor >= q->ids_count) {
             p->end = true;
             return;
         }
-        q->cursor++;
+        ASSERT(core_node_view(q->s->d->core, q->ids[q->cursor++], &v));
         p->visited++;
         if (!q->hosts || hostlist_find(q->hosts, v.name) >= 0)
             row_put(q, p, &src);
@@ -377,6 +378,23 @@ static void ids_take(struct query *q)
         q->ids[q->ids_count++] = sel[i].job_id;
 }
 
+/* Nodes are numbered as they came; people look for them by name. */
+static int by_name(const void *a, const void *b, void *core)
+{
+    return strverscmp(core_node_name(core, *(const uint32_t *)a),
+                      core_node_name(core, *(const uint32_t *)b));
+}
+
+static void nodes_take(struct query *q)
+{
+    struct core *core = q->s->d->core;
+    q->ids_count = core_node_count(core);
+    q->ids = xcalloc(q->ids_count + 1, sizeof(*q->ids));
+    for (uint32_t i = 0; i < q->ids_count; i++)
+        q->ids[i] = i;
+    qsort_r(q->ids, q->ids_count, sizeof(*q->ids), by_name, core);
+}
+
 static int request_take(struct query *q, const Sl__QueryRequest *r, struct err *err)
 {
     int rc = fields_take(q, r, err);
@@ -385,7 +403,9 @@ static int request_take(struct query *q, const Sl__QueryRequest *r, struct err *
     q->filter = filter_create(&q->arena);
     for (size_t i = 0; rc == 0 && i < r->n_filters; i++)
         rc = filter_take(q, r->filters[i]->key, r->filters[i]->value, err);
-    if (rc == 0)
+    if (rc == 0 && q->kind->fields == FIELD_OF_NODE)
+        nodes_take(q);
+    else if (rc == 0)
         ids_take(q);
     return rc;
 }

@@ -320,6 +320,32 @@ static void span_show(const struct field *f, const char *cell, struct buf *out)
                                            : span_format_short(span, text));
 }
 
+const char *field_empty(const struct field *f)
+{
+    switch ((unsigned)f->id) {
+    case FIELD_JOB_ACCOUNT:
+    case FIELD_JOB_QOS:
+    case FIELD_JOB_COMMENT:
+    case FIELD_JOB_COMMAND:
+    case FIELD_JOB_DEPENDENCY:
+    case FIELD_JOB_FEATURES:
+    case FIELD_JOB_LICENSES:
+    case FIELD_JOB_RESERVATION:
+    case FIELD_JOB_WCKEY:
+    case FIELD_JOB_SCHED_NODES:
+        return "(null)";
+    case FIELD_JOB_ARRAY_TASK_ID:
+    case FIELD_JOB_GRES:
+    case FIELD_JOB_TRES_PER_JOB:
+    case FIELD_JOB_TRES_PER_TASK:
+    case FIELD_JOB_TRES_PER_SOCKET:
+    case FIELD_STEP_GRES:
+        return "N/A";
+    default:
+        return "";
+    }
+}
+
 void field_show(const struct field *f, const char *cell, struct buf *out)
 {
     char text[TIME_TEXT_MAX];

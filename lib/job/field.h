@@ -53,6 +53,8 @@ struct field_format { struct field_column *columns; size_t count; };
 int field_format_letters(enum field_what what, const char *text, struct field_format *out, struct err *err);
 int field_format_names(enum field_what what, const char *text, struct field_format *out, struct err *err);
 void field_format_fini(struct field_format *f);
+/* What Slurm's listings show for a text that is empty: "(null)", "N/A" or nothing. */
+const char *field_empty(const struct field *f);
 /* Canonical cell -> what the command shows (times, spans, sizes). Appends. */
 void field_show(const struct field *f, const char *cell, struct buf *out);
 

@@ -227,7 +227,7 @@ Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct are
 
 struct node_view {
     uint32_t index; const char *name, *addr, *hostname; uint32_t port;
-    enum node_state state; uint32_t flags; const char *reason; uint32_t reason_uid; usec_t reason_time;
+    enum node_state state; uint32_t flags; const char *reason, *comment; uint32_t reason_uid; usec_t reason_time;
     uint32_t sockets, cores /* a socket */, threads, cpus, cpus_alloc, weight;
     uint64_t mem_mib, mem_alloc_mib, mem_free_mib, tmp_mib;
     const char *gres, *gres_used, *features, *partitions, *version, *arch, *os;
@@ -237,6 +237,7 @@ struct node_view {
 size_t core_node_count(const struct core *c);
 bool core_node_view(const struct core *c, uint32_t index, struct node_view *v);
 long core_node_find(const struct core *c, const char *name);
+const char *core_node_name(const struct core *c, uint32_t index); /* index: below the count */
 /* May uid reach processes on the node (has a job there)? For PAM and routes. */
 bool core_node_has_user(const struct core *c, uint32_t index, uint32_t uid);
 

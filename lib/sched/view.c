@@ -353,6 +353,11 @@ static enum node_state node_state(const struct node *n, uint32_t *flags)
     return n->cores_free == 0 || n->exclusive ? NODE_ALLOCATED : NODE_MIXED;
 }
 
+const char *core_node_name(const struct core *c, uint32_t index)
+{
+    return c->node[index].name;
+}
+
 bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
 {
     if (index >= c->nodes)
@@ -367,6 +372,7 @@ bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
     v->port = n->port_conf ? n->port_conf : r ? r->port : 0;
     v->state = node_state(n, &v->flags);
     v->reason = n->reason ? n->reason : "";
+    v->comment = n->comment ? n->comment : "";
     v->reason_uid = n->reason_uid;
     v->reason_time = n->reason_time;
     v->sockets = n->shape != NONE ? c->shape[n->shape].sockets : 1;

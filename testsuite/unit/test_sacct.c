@@ -296,8 +296,10 @@ static void json_holds_steps_in_jobs(void **state)
     assert_int_equal(json_array_size(jobs), 2);
     json_t *job = json_array_get(jobs, 0), *steps = json_object_get(job, "steps");
     assert_int_equal(json_array_size(steps), 2);
-    assert_string_equal(json_string_value(json_object_get(job, "state")), "COMPLETED");
-    assert_int_equal(json_integer_value(json_object_get(job, "start")), 1000060);
+    json_t *state_now = json_object_get(json_object_get(job, "state"), "current");
+    assert_string_equal(json_string_value(state_now), "COMPLETED");
+    json_t *start = json_object_get(json_object_get(job, "time"), "start");
+    assert_int_equal(json_integer_value(start), 1000060);
     assert_string_equal(
         json_string_value(json_object_get(json_array_get(steps, 1), "name")),
         "hostname");
