@@ -6,7 +6,7 @@ PACKAGES_BUILD="gcc make autoconf automake libtool pkg-config protobuf-c-compile
  libpmix-dev libsqlite3-dev libjansson-dev libpcre2-dev libcmocka-dev uthash-dev
  libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev"
 PACKAGES_RUN="munge openmpi-bin"
-PACKAGES_DEMO="doc-debian"
+PACKAGES_DEMO="fortunes"
 PACKAGES_TEST="python3 python3-pytest python3-pexpect hpcc python3-mpi4py clang git
  procps iproute2 gdb man-db"
 
