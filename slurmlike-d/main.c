@@ -42,6 +42,7 @@ static const struct noded_option {
     {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
     {{"version", no_argument, NULL, 'V'}, NULL, "version"},
 };
+#define STARTING_WAIT_SECONDS 30 /* for a former daemon's zygote to have read its orders */
 #define OPTIONS_COUNT (sizeof(options) / sizeof(options[0]))
 
 static void usage(FILE *out)
@@ -210,6 +211,37 @@ static int spool_lock(const char *spool, struct err *err)
     return rc;
 }
 
+static void on_alarm(int sig)
+{
+    (void)sig;
+}
+
+/* A killed daemon may have left a zygote that still reads its last orders, and supervisors
+ * that have no folder yet: looking into the spool before they are done would start
+ * their steps a second time. All of them hold spool/starting shared; so do we from now on. */
+static int spool_settle(struct noded *d, struct err *err)
+{
+    const struct sigaction on = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends flock() */
+    struct sigaction before;
+    char *path = xasprintf("%s/starting", d->spool);
+    int rc = 0;
+    d->starting_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (d->starting_fd < 0) {
+        rc = err_errno(err, "%s", path);
+    } else {
+        sigaction(SIGALRM, &on, &before);
+        alarm(STARTING_WAIT_SECONDS);
+        if (flock(d->starting_fd, LOCK_EX) < 0 || flock(d->starting_fd, LOCK_SH) < 0)
+            rc = err_set(err, -EBUSY, "%s: a former slurmlike-d's slurmlike-stepd still "
+                         "holds it after %d s; end that process and start again", path,
+                         STARTING_WAIT_SECONDS);
+        alarm(0);
+        sigaction(SIGALRM, &before, NULL);
+    }
+    free(path);
+    return rc;
+}
+
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
     struct noded *d = arg;
@@ -243,7 +275,7 @@ static int noded_setup(struct noded *d, struct err *err)
     if (strlen(d->name) > NAME_LEN_MAX || strchr(d->name, '/') || !d->name[0])
         return err_set(err, -EINVAL, "\"%s\" is no node name", d->name);
     if (dirs_create(d->spool, err) < 0 || spool_check(d->spool, err) < 0 ||
-        spool_lock(d->spool, err) < 0)
+        spool_lock(d->spool, err) < 0 || spool_settle(d, err) < 0)
         return err->code;
     char *path = xasprintf("%s/reports", d->spool);
     d->reports = report_log_open(path, err);
@@ -294,6 +326,7 @@ int main(int argc, char **argv)
     zygote_stop(&d);
     supervisors_close(&d);
     report_log_close(d.reports);
+    close(d.starting_fd);
     for (int i = 0; i < 3; i++)
         event_free(sig[i]);
     event_base_free(d.base);

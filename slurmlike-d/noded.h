@@ -113,6 +113,7 @@ struct noded {
     struct step *steps;
     struct ctld_link *ctld;
     struct report_log *reports;
+    int starting_fd;         /* spool/starting, shared lock: see spool_settle() */
     struct zygote *zygote;
     struct route_table *routes;
     struct wire_listener *supervisors;

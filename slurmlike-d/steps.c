@@ -120,15 +120,15 @@ static void zygote_child(const struct noded *d, int fd)
         (char *)"--sample-interval", sample,
         (char *)"--mpi-default", d->conf->mpi_default,
         (char *)"--cpu-bind", d->conf->task_plugin_cpu_bind,
+        (char *)"--starting",
         (char *)"--munge-socket", (char *)d->opts.munge_socket,
         (char *)"--log-level", (char *)log_level_name(log_level_get()),
         flags[0], flags[1], NULL};
-    if (fd != 3) {
-        dup2(fd, 3);
-    } else {
-        fcntl(3, F_SETFD, 0);
-    }
-    close_range(4, ~0u, 0);
+    /* to 3 and 4, whatever numbers they have now; copies are not close-on-exec */
+    int socket = fcntl(fd, F_DUPFD, 10), starting = fcntl(d->starting_fd, F_DUPFD, 10);
+    dup2(socket, 3);
+    dup2(starting, 4);
+    close_range(5, ~0u, 0);
     execv(stepd, argv);
     fprintf(stderr, "slurmlike-d: error: cannot run %s: %s\n", stepd, strerror(errno));
     _exit(127);

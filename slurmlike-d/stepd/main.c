@@ -47,6 +47,7 @@ static const struct opt table[] = {
     {"sample-interval", OPT_SECONDS, &opts.sample_interval},
     {"node-user", OPT_UID, &opts.node_uid},
     {"synthetic", OPT_FLAG, &opts.synthetic},
+    {"starting", OPT_FLAG, &opts.starting},
     {"memory-enforce", OPT_FLAG, &opts.memory_enforce},
 };
 #define TABLE_COUNT (sizeof(table) / sizeof(*table))
@@ -115,7 +116,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "slurmlike-stepd: error: %s\n", err.text);
         return 1;
     }
-    close_range(ZYGOTE_FD + 1, ~0U, 0); /* what the daemon did not mean for us */
+    close_range(ZYGOTE_FD + (opts.starting ? 2 : 1), ~0U, 0); /* what the daemon did not mean for us */
     std_fds_open();
     title_init(argc, argv);
     title_set("slurmlike-stepd: %s zygote", opts.node);

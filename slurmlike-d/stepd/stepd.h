@@ -64,8 +64,13 @@ struct node_opts {
     usec_t kill_wait;         /* where a termination names none */
     usec_t sample_interval;   /* 0: only at the end */
     bool synthetic;           /* cpu numbers are not this machine's: nothing is bound */
+    bool starting;            /* STARTING_FD is open: close it once the folder is there */
     bool memory_enforce;      /* a step over its memory is killed where cgroups do not */
 };
+
+/* Shared lock on spool/starting: a new daemon waits until nobody holds it any more who
+ * might still start a step. */
+#define STARTING_FD 4
 
 /* ---- one task --------------------------------------------------------------------------- */
 

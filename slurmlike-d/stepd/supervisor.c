@@ -404,6 +404,8 @@ static void step_start(struct step *s)
 {
     struct err err;
     int made = spool_create(s->dir, &err);
+    if (s->opts->starting)
+        close(STARTING_FD);
     if (made == -EEXIST) { /* never run a step twice */
         log_error("step", "step=%s restart=%u was started here before", s->name,
                   s->restart);

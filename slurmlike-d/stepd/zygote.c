@@ -222,6 +222,8 @@ int zygote_run(const struct node_opts *opts)
     z.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     ASSERT(z.signal_fd >= 0);
     fcntl(ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
+    if (opts->starting)
+        fcntl(STARTING_FD, F_SETFD, FD_CLOEXEC);
     buf_init(&z.in);
     warm_up();
     hostname_take(opts);

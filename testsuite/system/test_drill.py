@@ -4,6 +4,7 @@ twice, none stuck, no process left. Prints its counts (doc/measurements/drills).
 import glob
 import os
 import random
+import signal
 import time
 
 from cluster import FINAL, wait_for
@@ -53,6 +54,27 @@ def test_node_daemons_killed_at_random_instants(capsys):
         states = settle(c, stream.acked)
         judge(c, stream, states,
               printer(capsys, "seed=%d node_daemon_kills=%d jobs_survived=%d" % (SEED + 1, KILLS, len(long))))
+
+
+def test_an_order_read_late_by_a_killed_daemons_zygote_starts_nothing_twice():
+    with drill_cluster() as c:
+        name = c.names[0]
+        job = c.sbatch("-w", name, "-o", "/dev/null", c.path)  # so that there is a zygote
+        assert c.wait_done(job) == "COMPLETED"
+        daemon = c.procs["node-" + name].pid
+        with open("/proc/%d/task/%d/children" % (daemon, daemon)) as f:
+            zygote = int(f.read().split()[0])
+        os.kill(zygote, signal.SIGSTOP)
+        job = c.sbatch("-w", name, "-o", "/dev/null", c.path)
+        wait_for("the order to start", lambda: glob.glob(
+            os.path.join(c.dir, "spool", name, "start.%d.*" % job)))
+        c.kill9("node-" + name)
+        c.start_node(name)
+        # a daemon that does not wait for the zygote would run the job now, and then again
+        time.sleep(1)
+        os.kill(zygote, signal.SIGCONT)
+        assert c.wait_done(job) == "COMPLETED"
+        assert c.read("twice") is None
 
 
 def supervisors(c):
