@@ -88,10 +88,22 @@ static int not_built(const struct command_option *o, struct err *err)
     return err_set(err, SL_ENOT_BUILT, "option '--%s' is not built yet: %s", o->name, o->help);
 }
 
-static void option_store(const struct command_option *o, const char *value)
+/* Lists grow when they are given again: `sacct -j 12 -j 13`. */
+static bool is_list(const struct command_option *o)
+{
+    static const char *const lists[] = {"names", "ids", "[ids", "users", "states", "groups",
+                                        "nodes", "fields"};
+    for (size_t i = 0; o->metavar != NULL && i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (strcmp(o->metavar, lists[i]) == 0)
+            return true;
+    return false;
+}
+
+/* again: it has a value from the command line already. */
+static void option_store(const struct command_option *o, const char *value, bool again)
 {
     if (o->value != NULL && value != NULL)
-        *o->value = value;
+        *o->value = again && is_list(o) ? xasprintf("%s,%s", *o->value, value) : value;
     if (o->flag != NULL)
         *o->flag = true;
 }
@@ -116,12 +128,32 @@ static const struct command_option *find_name(const struct command_option *table
     return NULL;
 }
 
-static int long_option(const struct command_option *table, int argc, char **argv, int *at,
-                       const char *word, struct err *err)
+struct words {
+    const struct command_option *table;
+    int argc, at;
+    char **argv;
+    bool *given; /* by row: on the command line */
+};
+
+static void row_store(struct words *w, const struct command_option *o, const char *value)
+{
+    bool *given = &w->given[o - w->table];
+    option_store(o, value, *given && o->value != NULL && *o->value != NULL);
+    *given = true;
+}
+
+/* The value of an option that may have none: `squeue -j 12`, `squeue --jobs 12`, as Slurm's
+ * commands take it. NULL: the next word is an option, or there is none. */
+static const char *word_if_any(struct words *w)
+{
+    return w->at < w->argc && w->argv[w->at][0] != '-' ? w->argv[w->at++] : NULL;
+}
+
+static int long_option(struct words *w, const char *word, struct err *err)
 {
     size_t n = strcspn(word, "=");
     const char *value = word[n] == '=' ? word + n + 1 : NULL;
-    const struct command_option *o = find_name(table, word, n, err);
+    const struct command_option *o = find_name(w->table, word, n, err);
 
     if (o == NULL)
         return err->code;
@@ -130,19 +162,19 @@ static int long_option(const struct command_option *table, int argc, char **argv
     if (!takes_value(o) && value != NULL)
         return err_set(err, SL_EINVAL_FIELD, "option '--%s' doesn't allow an argument", o->name);
     if (takes_value(o) && !value_optional(o) && value == NULL) {
-        if (*at >= argc)
+        if (w->at >= w->argc)
             return err_set(err, SL_EINVAL_FIELD, "option '--%s' requires an argument", o->name);
-        value = argv[(*at)++];
-    }
-    option_store(o, value);
+        value = w->argv[w->at++];
+    } else if (takes_value(o) && value == NULL)
+        value = word_if_any(w);
+    row_store(w, o, value);
     return 0;
 }
 
-static int letters(const struct command_option *table, int argc, char **argv, int *at,
-                   const char *word, struct err *err)
+static int letters(struct words *w, const char *word, struct err *err)
 {
     for (const char *p = word; *p != '\0'; p++) {
-        const struct command_option *o = table;
+        const struct command_option *o = w->table;
         while (o->name != NULL && o->letter != *p)
             o++;
         if (o->name == NULL)
@@ -150,18 +182,17 @@ static int letters(const struct command_option *table, int argc, char **argv, in
         if (!is_built(o))
             return not_built(o, err);
         if (!takes_value(o)) {
-            option_store(o, NULL);
+            row_store(w, o, NULL);
             continue;
         }
         const char *value = p[1] != '\0' ? p + 1 : NULL;
         if (value == NULL && !value_optional(o)) {
-            if (*at >= argc)
+            if (w->at >= w->argc)
                 return err_set(err, SL_EINVAL_FIELD, "option requires an argument -- '%c'", *p);
-            value = argv[(*at)++];
-        } else if (value == NULL && *at < argc && argv[*at][0] != '-') {
-            value = argv[(*at)++]; /* `squeue -j 12`: as Slurm's commands take it */
-        }
-        option_store(o, value);
+            value = w->argv[w->at++];
+        } else if (value == NULL)
+            value = word_if_any(w);
+        row_store(w, o, value);
         return 0;
     }
     return 0;
@@ -170,30 +201,33 @@ static int letters(const struct command_option *table, int argc, char **argv, in
 int command_options(const struct command_option *table, int argc, char **argv, int *rest,
                     struct err *err)
 {
-    for (const struct command_option *o = table; o->name != NULL; o++) {
+    size_t rows = 0;
+    for (const struct command_option *o = table; o->name != NULL; o++, rows++) {
         const char *value = o->env != NULL ? getenv(o->env) : NULL;
         if (value != NULL && (takes_value(o) || strcmp(value, "0") != 0))
-            option_store(o, value);
+            option_store(o, value, false);
     }
     /* Options may stand behind other words, as with getopt_long(3): `scancel 12 -b`. The
      * words found on the way are moved to the end, in their order. */
+    struct words w = {.table = table, .argc = argc, .at = 1, .argv = argv,
+                      .given = xcalloc(rows + 1, sizeof(bool))};
     char **word = xcalloc((size_t)argc, sizeof(*word));
-    int at = 1, words = 0, rc = 0;
+    int words = 0, rc = 0;
     bool options_end = false;
-    while (at < argc && rc == 0) {
-        char *w = argv[at++];
-        if (options_end || w[0] != '-' || w[1] == '\0')
-            word[words++] = w;
-        else if (strcmp(w, "--") == 0)
+    while (w.at < argc && rc == 0) {
+        char *p = argv[w.at++];
+        if (options_end || p[0] != '-' || p[1] == '\0')
+            word[words++] = p;
+        else if (strcmp(p, "--") == 0)
             options_end = true;
         else
-            rc = w[1] == '-' ? long_option(table, argc, argv, &at, w + 2, err)
-                             : letters(table, argc, argv, &at, w + 1, err);
+            rc = p[1] == '-' ? long_option(&w, p + 2, err) : letters(&w, p + 1, err);
     }
     *rest = argc - words;
     for (int i = 0; rc == 0 && i < words; i++)
         argv[*rest + i] = word[i];
     free(word);
+    free(w.given);
     return rc;
 }
 

@@ -80,10 +80,9 @@ static bool partition_visible(const struct query *q, const char *name)
     return true;
 }
 
-/* The record of an array's waiting tasks needs it for their ids. */
 static bool job_need_wide(const struct query *q, const struct job_view *v)
 {
-    return v->is_array_rest || q->need == CELL_WIDE || (q->need == CELL_WIDE_RUN && v->start);
+    return q->need == CELL_WIDE || (q->need == CELL_WIDE_RUN && v->start);
 }
 
 /* The job's view when it passes the filter. */

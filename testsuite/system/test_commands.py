@@ -10,6 +10,8 @@ import pytest
 
 from cluster import Cluster, wait_for
 
+pytestmark = pytest.mark.sanitized
+
 COMMANDS = ["sbatch", "srun", "salloc", "squeue", "sinfo", "scancel", "scontrol", "sacct"]
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
@@ -206,6 +208,9 @@ def test_squeue_by_job_id(cluster):
     assert squeue(cluster, "-r", "-o", "%i %K", "-j", cluster.array_job) == \
         ["%d_%d %d" % (cluster.array_job, k, k) for k in (1, 2, 3)]
     refused(cluster.run("squeue", "-j", 999999), "invalid job id")
+    for args in (["--jobs", cluster.run_job], ["--job=%d" % cluster.run_job], ["-j%d" % cluster.run_job],
+                 ["-j", cluster.run_job, "-j", cluster.held_job, "-t", "R"]):
+        assert squeue(cluster, "-o", "%A", *args) == [str(cluster.run_job)], args
 
 
 @pytest.mark.parametrize("fmt,shown", [
@@ -517,6 +522,11 @@ def test_filters_of_sacct(cluster, args, names):
     (["--units=X"], ["units", "X"]), (["-N", "n[1"], ["n[1"]), (["-i", "x"], ["x"]), (["extra"], ["extra"]), (["-g", "nosuchgroup"], ["nosuchgroup"])])
 def test_wrong_input_of_sacct(cluster, args, words):
     refused(cluster.run("sacct", *args), *words)
+
+
+def test_lists_may_be_given_in_parts(cluster):
+    rows = cluster.sacct("-X", "-j", cluster.done_job, "-j", cluster.run_job, "-o", "JobName", "-o", "State")
+    assert sorted(rows) == [["done", "FAILED"], ["running", "RUNNING"]]
 
 
 def test_users_see_their_own_by_default_and_all_when_asked(cluster, users):

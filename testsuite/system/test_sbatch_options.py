@@ -8,6 +8,8 @@ import pytest
 
 from cluster import Cluster, wait_for
 
+pytestmark = pytest.mark.sanitized
+
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
   { name = "two"; nodes = "n2"; } );

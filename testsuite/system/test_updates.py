@@ -4,6 +4,8 @@ import pytest
 
 from cluster import Cluster, wait_for
 
+pytestmark = pytest.mark.sanitized
+
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
   { name = "small"; nodes = "n1"; max_nodes = 1; max_time = 3600; },
