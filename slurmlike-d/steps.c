@@ -13,6 +13,7 @@
  */
 #include "noded.h"
 
+#include "base/folder.h"
 #include "base/limits.h"
 #include "job/state.h"
 
@@ -212,19 +213,18 @@ static char *step_path(const struct noded *d, struct step_key k, const char *fil
                      file[0] ? "/" : "", file);
 }
 
-/* The supervisor removes its own folder at its end; this is for those that died. */
+/* The supervisor removes its own folders at its end; this is for those that died. */
 static void step_folder_remove(const struct noded *d, struct step_key k)
 {
-    char *path = step_path(d, k, "");
-    DIR *dir = opendir(path);
-    if (dir) {
-        for (struct dirent *e; (e = readdir(dir));)
-            if (e->d_name[0] != '.')
-                unlinkat(dirfd(dir), e->d_name, 0);
-        closedir(dir);
+    char target[PATH_LEN_MAX + 1];
+    char *link = step_path(d, k, "shm"), *path = step_path(d, k, "");
+    ssize_t n = readlink(link, target, sizeof(target) - 1);
+    if (n > 0) { /* stepd/pmix/folders.c */
+        target[n] = '\0';
+        folder_remove(target);
     }
-    if (rmdir(path) < 0 && errno != ENOENT)
-        log_debug("step", "folder=%s stays: %s", path, strerror(errno));
+    folder_remove(path);
+    free(link);
     free(path);
 }
 

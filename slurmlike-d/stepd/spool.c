@@ -2,10 +2,9 @@
 #include "stepd/spool.h"
 
 #include "base/buf.h"
+#include "base/folder.h"
 #include "base/limits.h"
-#include "base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -122,28 +121,7 @@ out:
     return rc;
 }
 
-/* Users own folders in here (PMIx): by descriptors, never through a symbolic link. */
-static void remove_at(int parent, const char *name)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    for (struct dirent *e; (e = readdir(d));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (unlinkat(fd, e->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM))
-            remove_at(fd, e->d_name);
-    }
-    closedir(d);
-    if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        log_warn("spool", "dir=%s cannot be removed: %s", name, strerror(errno));
-}
-
 void spool_remove(const char *dir)
 {
-    remove_at(AT_FDCWD, dir);
+    folder_remove(dir); /* users own folders in it (PMIx) */
 }
