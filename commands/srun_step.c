@@ -345,6 +345,8 @@ static void task_event(struct srun *s, const Sl__TaskEvent *e)
 static void step_done(struct srun *s, const Sl__StepDone *d)
 {
     s->done = true;
+    /* the root knows which ends do not count: those that it brought about by an abort */
+    s->code = 0;
     worst(s, (int)d->exit_status);
     if (d->text[0] != '\0' && !s->said_why)
         command_error(srun_program, "%s", d->text);

@@ -106,7 +106,7 @@ static const struct conf_row top_rows[] = {
          "Program that a node daemon runs after a job's last step. Empty: none."),
     TEXT(conf, CONF_FILE, "jobs.mail_program", mail_program, 0, "/usr/bin/mail", NULL,
          "Program that sends mail for --mail-type. Empty: no mail."),
-    CHOICE(conf, "jobs.mpi_default", mpi_default, "none", "pmix|none",
+    CHOICE(conf, "jobs.mpi_default", mpi_default, "pmix", "pmix|none",
            "srun's --mpi when it is not given."),
     CHOICE(conf, "jobs.cpu_bind", task_plugin_cpu_bind, "cores", "cores|threads|none",
            "srun's --cpu-bind when it is not given."),

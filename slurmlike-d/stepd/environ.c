@@ -63,7 +63,7 @@ static void env_bind(struct env_list *e, const struct step *s, const struct bind
 }
 
 char **environ_task(struct step *s, const struct task *t, const struct bind *b,
-                    struct arena *a)
+                    struct arena *a, struct err *err)
 {
     const Sl__StepLaunch *m = s->launch;
     struct env_list e;
@@ -76,7 +76,8 @@ char **environ_task(struct step *s, const struct task *t, const struct bind *b,
     env_task(&e, m->layout, s->node_index, t->rank, t->local, INT32_MAX); /* room for its own */
     env_supervisor(&e, s);
     env_bind(&e, s, b);
-    mpi_task_env(s, t, &e);
+    if (mpi_task_env(s, t, &e, err) < 0)
+        return NULL;
     char **envp = arena_alloc(a, (e.count + 1) * sizeof(*envp));
     memcpy(envp, e.v, e.count * sizeof(*envp));
     return envp;

@@ -16,9 +16,9 @@
 /* Where the job's manager is found: "host:port" of the first node's daemon. */
 #define ENV_JOB_ADDR "SLURMLIKE_JOB_ADDR"
 
-/* NULL-terminated, from the arena. */
+/* NULL-terminated, from the arena; NULL and *err when MPI has none for the task. */
 char **environ_task(struct step *s, const struct task *t, const struct bind *b,
-                    struct arena *a);
+                    struct arena *a, struct err *err);
 /* In the task itself, which knows its pid: sets SLURM_TASK_PID in place. */
 void environ_task_pid(char **envp, int pid);
 /* Value of name in such a vector, or NULL. */

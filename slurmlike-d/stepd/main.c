@@ -24,7 +24,7 @@ struct opt {
 
 static struct node_opts opts = {.spool = "",
                                 .node = "",
-                                .mpi_default = "none",
+                                .mpi_default = "pmix",
                                 .cpu_bind = "none",
                                 .munge_socket = "",
                                 .cgroup = "auto",

@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h" /* PACKAGE_VERSION */
 #include "stepd/mpi.h"
 
+#include "base/folder.h"
+#include "stepd/mpi_module.h"
+#include "stepd/tree.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct mpi {
+    const struct mpi_module *module;
+    struct mpi_host host;
+};
 
 static const char *mpi_name(const struct step *s)
 {
@@ -11,42 +24,173 @@ static const char *mpi_name(const struct step *s)
     return name[0] ? name : s->opts->mpi_default;
 }
 
-int mpi_start(struct step *s, struct err *err)
+/* ---- messages ------------------------------------------------------------------------ */
+
+static void message_out(const struct mpi_msg *m, Sl__PmixMsg *out)
 {
-    const char *name = mpi_name(s);
-    if (strcmp(name, "none") == 0)
-        return 0;
-    return err_set(err, SL_ENOT_BUILT, "--mpi=%s is not built; built are: none", name);
+    sl__pmix_msg__init(out);
+    out->kind = m->kind;
+    out->fence = m->sequence;
+    out->procs.data = (uint8_t *)(uintptr_t)m->set;
+    out->procs.len = m->set ? strlen(m->set) : 0;
+    out->data.data = (uint8_t *)(uintptr_t)m->data;
+    out->data.len = m->data_bytes;
+    out->status = m->status;
+    out->rank = m->rank;
+    out->from = m->from;
+    out->to = m->to;
+    out->request = m->request;
+    out->contributions = m->number;
 }
 
-void mpi_stop(struct step *s)
+static void deliver(struct step *s, const Sl__PmixMsg *m)
 {
-    (void)s;
+    char *set = xmalloc(m->procs.len + 1);
+    if (m->procs.len > 0)
+        memcpy(set, m->procs.data, m->procs.len);
+    set[m->procs.len] = '\0';
+    struct mpi_msg in = {.kind = m->kind,
+                         .sequence = m->fence,
+                         .set = set,
+                         .data = m->data.data,
+                         .data_bytes = m->data.len,
+                         .status = m->status,
+                         .rank = m->rank,
+                         .from = m->from,
+                         .to = m->to,
+                         .request = m->request,
+                         .number = m->contributions};
+    s->mpi->module->message(&in);
+    free(set);
 }
 
-void mpi_task_env(struct step *s, const struct task *t, struct env_list *e)
+static bool send_to(struct step *s, const Sl__PmixMsg *m)
 {
-    (void)s;
-    (void)t;
-    (void)e;
+    if (m->to == s->node_index) {
+        deliver(s, m);
+        return true;
+    }
+    return tree_pmix_to(s, m->to, m) || (!s->root && tree_pmix_up(s, m));
 }
 
-bool mpi_task_ended(struct step *s, const struct task *t)
+static bool send_msg(struct step *s, enum mpi_way way, const struct mpi_msg *m)
 {
-    (void)s;
-    (void)t;
+    Sl__PmixMsg out;
+    message_out(m, &out);
+    out.nspace = (char *)(way == MPI_WAY_TO ? "to" : "");
+    switch (way) {
+    case MPI_WAY_UP:
+        return tree_pmix_up(s, &out);
+    case MPI_WAY_DOWN:
+        tree_pmix_down(s, &out);
+        return true;
+    case MPI_WAY_TO:
+        return send_to(s, &out);
+    }
     return false;
 }
 
-void mpi_message(struct step *s, const Sl__PmixMsg *m, long child)
+void mpi_message(struct step *s, const Sl__PmixMsg *m)
 {
-    (void)s;
-    (void)m;
-    (void)child;
+    if (m->to >= s->nodes_count || m->from >= s->nodes_count ||
+        m->rank >= s->launch->layout->ntasks) {
+        log_warn("mpi", "step=%s malformed message kind=%u", s->name, m->kind);
+        return;
+    }
+    if (strcmp(m->nspace, "to") == 0 && m->to != s->node_index) {
+        if (!send_to(s, m))
+            log_verbose("mpi", "step=%s node=%u cannot be reached", s->name, m->to);
+        return;
+    }
+    if (s->mpi)
+        deliver(s, m);
 }
 
 void mpi_node_lost(struct step *s, uint32_t node_index)
 {
-    (void)s;
-    (void)node_index;
+    Sl__PmixMsg m = SL__PMIX_MSG__INIT;
+    m.from = node_index;
+    if (s->mpi)
+        deliver(s, &m);
+}
+
+/* ---- module ----------------------------------------------------------------------------- */
+
+static const struct mpi_module *loaded; /* stays until the process ends */
+static struct err failure;              /* why it is not */
+
+void mpi_preload(const struct node_opts *opts)
+{
+    char path[PATH_LEN_MAX + 1];
+    snprintf(path, sizeof(path), "%s/mpi_pmix.so", opts->module_dir);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const struct mpi_module *m = handle ? dlsym(handle, "mpi_module") : NULL;
+    if (!m) {
+        err_set(&failure, -ENOENT, "--mpi=pmix needs a module: %s", dlerror());
+        return;
+    }
+    if (strcmp(m->version, PACKAGE_VERSION) != 0) {
+        err_set(&failure, SL_EVERSION, "%s is of release %s, the supervisor of %s", path,
+                m->version, PACKAGE_VERSION);
+        return;
+    }
+    if (m->preload(&failure) == 0)
+        loaded = m;
+}
+
+int mpi_start(struct step *s, struct err *err)
+{
+    const char *name = mpi_name(s);
+    if (s->mpi || strcmp(name, "none") == 0)
+        return 0;
+    if (strcmp(name, "pmix") != 0)
+        return err_set(err, SL_ENOT_BUILT, "--mpi=%s is not built; built are: pmix, none",
+                       name);
+    if (!loaded) {
+        *err = failure;
+        return failure.code;
+    }
+    struct mpi *m = xcalloc(1, sizeof(*m));
+    m->module = loaded;
+    m->host = (struct mpi_host){.step = s, .send = send_msg, .abort = tree_abort,
+                                .remove = folder_remove,
+                                .tell = step_tell, .log = log_msg};
+    int rc = loaded->start(&m->host, err);
+    if (rc < 0) {
+        free(m);
+        return rc;
+    }
+    s->mpi = m;
+    return 0;
+}
+
+void mpi_stop(struct step *s)
+{
+    if (!s->mpi)
+        return;
+    s->mpi->module->stop();
+    free(s->mpi);
+    s->mpi = NULL;
+}
+
+int mpi_task_env(struct step *s, const struct task *t, struct env_list *e, struct err *err)
+{
+    if (!s->mpi)
+        return 0;
+    char **env = s->mpi->module->task_env(t, e->arena, err);
+    if (!env)
+        return err->code;
+    for (; *env; env++) {
+        char *eq = strchr(*env, '=');
+        if (!eq)
+            continue;
+        *eq = '\0';
+        env_list_set(e, *env, "%s", eq + 1);
+    }
+    return 0;
+}
+
+bool mpi_task_ended(struct step *s, const struct task *t)
+{
+    return s->mpi && s->mpi->module->task_broke(t);
 }

@@ -145,15 +145,17 @@ struct step {
     Sl__StepUsage usage;    /* of the subtree; rss_max_node lives in usage_node */
     char usage_node[NAME_LEN_MAX + 1];
     bool start_reported, local_done;
+    bool over;              /* the daemon has the result: this process may end */
     struct err setup;       /* why the tasks cannot be started; code 0: they can */
     int setup_status;
 
     /* ending */
     bool terminating, killed;
+    bool aborted;           /* root: tree_abort gave the status; who we kill does not */
     bool childless;         /* wait(2) said that no process is left below */
     usec_t kill_deadline;   /* monotonic */
     usec_t suspended_since, suspended_total;
-    struct event *kill_timer, *limit_timer, *attach_timer, *start_timer;
+    struct event *kill_timer, *limit_timer, *attach_timer, *start_timer, *prepare_timer;
     struct event *sigchld_ev;
     int sigchld_fd;
 

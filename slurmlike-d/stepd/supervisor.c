@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PREPARE_USEC 1000           /* the daemon has heard of us, and answered, by then */
 #define KILL_AGAIN_USEC (50 * 1000) /* a killed process may fork once more before it dies */
 
 /* ---- timers ------------------------------------------------------------------------- */
@@ -201,6 +202,25 @@ static void on_attach_timer(evutil_socket_t fd, short what, void *arg)
     step_terminate(s, 0, JOB_CANCELLED);
 }
 
+static void mpi_prepare(struct step *s)
+{
+    struct err err = {0};
+    if (s->setup.code == 0 && !s->terminating && mpi_start(s, &err) < 0) {
+        s->setup = err;
+        s->setup_status = 1 << 8;
+    }
+}
+
+/* While srun, or the supervisor above, is on its way. */
+static void on_prepare_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct step *s = arg;
+    (void)fd;
+    (void)what;
+    if (s->phase == PHASE_WAITING)
+        mpi_prepare(s);
+}
+
 static void on_start_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -212,7 +232,6 @@ static void on_start_timer(evutil_socket_t fd, short what, void *arg)
 
 void step_go(struct step *s)
 {
-    struct err err = {0};
     const Sl__StepSpec *spec = s->launch->spec;
 
     if (s->phase != PHASE_WAITING || s->terminating)
@@ -221,10 +240,7 @@ void step_go(struct step *s)
     s->phase = PHASE_RUNNING;
     s->start = step_now(s);
     tree_go(s);
-    if (s->setup.code == 0 && mpi_start(s, &err) < 0) {
-        s->setup = err;
-        s->setup_status = 1 << 8;
-    }
+    mpi_prepare(s);
     if (s->setup.code != 0) {
         step_tell(s, "%s", s->setup.text);
         tree_abort(s, s->setup_status, s->setup.text);
@@ -283,7 +299,19 @@ void step_advance(struct step *s)
     if (s->phase == PHASE_DRAINING && s->local_done && tree_below_done(s->tree))
         step_report(s);
     if (s->phase == PHASE_REPORTING && dlink_idle(s->dlink) && tree_queued(s) == 0)
-        event_base_loopbreak(s->base);
+        s->over = true;
+}
+
+/* The others would wait for it for ever. srun tells of a code or signal by itself. */
+static void task_broke(struct step *s, const struct task *t)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "task %u ended without MPI_Finalize: the step is ended",
+             t->rank);
+    step_tell(s, "%s", text);
+    tree_abort(s, t->status ? t->status : 1 << 8, text);
+    if (!s->root)
+        step_terminate(s, ABORT_GRACE_USEC, 0);
 }
 
 static void on_child_signal(evutil_socket_t fd, short what, void *arg)
@@ -296,13 +324,9 @@ static void on_child_signal(evutil_socket_t fd, short what, void *arg)
             step_terminate(s, s->opts->kill_wait, JOB_CANCELLED);
     s->childless = tasks_reap(s);
     tree_tasks_ended(s);
-    for (uint32_t i = 0; i < s->tasks_count; i++)
-        if (s->tasks[i].ended && mpi_task_ended(s, &s->tasks[i])) {
-            char text[128];
-            snprintf(text, sizeof(text), "task %u ended without finalizing MPI",
-                     s->tasks[i].rank);
-            tree_abort(s, s->tasks[i].status ? s->tasks[i].status : 1 << 8, text);
-        }
+    for (uint32_t i = 0; i < s->tasks_count && !s->terminating; i++)
+        if (s->tasks[i].ended && mpi_task_ended(s, &s->tasks[i]))
+            task_broke(s, &s->tasks[i]);
     step_advance(s);
 }
 
@@ -428,6 +452,7 @@ static void step_start(struct step *s)
         s->attach = attach_create(s);
     s->tree = tree_create(s);
     s->dlink = dlink_create(s);
+    timer_set(s, &s->prepare_timer, PREPARE_USEC, on_prepare_timer, s);
     if (s->root && s->launch->spec->detached)
         step_go(s);
     else if (s->root)
@@ -439,6 +464,7 @@ static void step_fini(struct step *s)
     mpi_stop(s);
     stdio_destroy(s);
     timer_stop(&s->kill_timer);
+    timer_stop(&s->prepare_timer);
     sampler_destroy(s->sampler);
     contain_destroy(s->contain);
     spool_remove(s->dir);
@@ -468,7 +494,7 @@ void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
     step_init(&s, opts, launch);
     process_init(&s);
     step_start(&s);
-    while (event_base_loop(s.base, EVLOOP_ONCE) == 0 && !event_base_got_break(s.base))
+    while (!s.over && event_base_loop(s.base, EVLOOP_ONCE) == 0)
         step_advance(&s);
     step_fini(&s);
     exit(0);

@@ -198,7 +198,9 @@ static int plan_make(struct step *s, struct task *t, struct arena *a, struct exe
     int rc = bind_make(s, t, a, &p->bind, err);
     if (rc < 0)
         return rc;
-    p->envp = environ_task(s, t, &p->bind, a);
+    p->envp = environ_task(s, t, &p->bind, a, err);
+    if (!p->envp)
+        return err->code;
     if (s->launch->script.len > 0) {
         p->path = arena_printf(a, "%s/slurm_script", s->dir);
         first = 1;

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define STDIN_AHEAD_MAX 16 /* chunks that a client sends without waiting for grants */
 
@@ -79,13 +80,23 @@ static void on_first_end(evutil_socket_t fd, short what, void *arg)
     step_terminate(s, s->opts->kill_wait, 0);
 }
 
+/* An aborted step has the status that it was aborted with, or a worse one that a task
+ * came to by itself: TERM and KILL are from us then. */
+static void root_count(struct step *s, int status)
+{
+    if (s->aborted && WIFSIGNALED(status) &&
+        (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL))
+        return;
+    s->status = status_worst(s->status, status);
+}
+
 static void root_tasks_ended(struct step *s, const Sl__TaskEvent *e)
 {
     const Sl__StepSpec *spec = s->launch->spec;
     for (size_t i = 0; i < e->n_tasks; i++)
         if (e->tasks[i] < s->launch->layout->ntasks)
             s->tree->rank_ended[e->tasks[i]] = 1;
-    s->status = status_worst(s->status, (int)e->status);
+    root_count(s, (int)e->status);
     s->oom |= e->oom;
     if (e->text[0] && !s->text[0])
         snprintf(s->text, sizeof(s->text), "%s", e->text);
@@ -168,7 +179,8 @@ void tree_tasks_ended(struct step *s)
         e.status = (uint32_t)first->status;
         e.node_index = s->node_index;
         e.oom = s->oom;
-        s->status = status_worst(s->status, first->status);
+        if (!s->root) /* the root counts what event_up brings it */
+            s->status = status_worst(s->status, first->status);
         event_up(s, &e);
     }
     free(ranks);
@@ -207,6 +219,7 @@ void tree_abort(struct step *s, int status, const char *text)
     Sl__StepSignal m = SL__STEP_SIGNAL__INIT;
     if (s->root || !s->tree->parent) {
         s->status = status_worst(s->status, status);
+        s->aborted = s->aborted || (status != 0 && !s->terminating);
         if (text && !s->text[0])
             snprintf(s->text, sizeof(s->text), "%s", text);
         step_terminate(s, ABORT_GRACE_USEC, JOB_FAILED);
@@ -218,9 +231,10 @@ void tree_abort(struct step *s, int status, const char *text)
     parent_send(s, WIRE_STEP_SIGNAL, &m.base);
 }
 
-void tree_pmix_up(struct step *s, const Sl__PmixMsg *m)
+bool tree_pmix_up(struct step *s, const Sl__PmixMsg *m)
 {
     parent_send(s, WIRE_PMIX, &m->base);
+    return s->tree->parent != NULL;
 }
 
 /* ---- output and backpressure --------------------------------------------------------------------- */
@@ -378,7 +392,10 @@ static void child_done(struct child *c, const Sl__StepNodeDone *m)
     c->done = true;
     wire_link_finish(c->link); /* it has nothing more to say */
     c->link = NULL;
-    s->status = status_worst(s->status, (int)m->exit_status);
+    if (s->root)
+        root_count(s, (int)m->exit_status);
+    else
+        s->status = status_worst(s->status, (int)m->exit_status);
     s->oom |= m->oom;
     if (m->text[0] && !s->text[0])
         snprintf(s->text, sizeof(s->text), "%s", m->text);
@@ -417,7 +434,7 @@ static void child_message(struct wire_link *l, struct wire_msg *m, void *arg)
         tree_abort(s, (int)g->signal, g->reason);
         break;
     case WIRE_PMIX:
-        mpi_message(s, (Sl__PmixMsg *)m->body, c->node_index);
+        mpi_message(s, (Sl__PmixMsg *)m->body);
         break;
     default:
         log_warn("tree", "step=%s unexpected message type=%d", s->name, m->type);
@@ -517,7 +534,7 @@ static void parent_message(struct wire_link *l, struct wire_msg *m, void *arg)
         tree_window(s, (Sl__WinSize *)m->body);
         break;
     case WIRE_PMIX:
-        mpi_message(s, (Sl__PmixMsg *)m->body, -1);
+        mpi_message(s, (Sl__PmixMsg *)m->body);
         break;
     default:
         log_warn("tree", "step=%s unexpected message type=%d", s->name, m->type);

@@ -37,7 +37,8 @@ void tree_task_failed(struct step *s, struct task *t, const char *why);
 void tree_text(struct step *s, const char *line);
 /* Asks the root (which may be this process) to end the step with that status. */
 void tree_abort(struct step *s, int status, const char *text);
-void tree_pmix_up(struct step *s, const Sl__PmixMsg *m);
+/* False: nobody is there. */
+bool tree_pmix_up(struct step *s, const Sl__PmixMsg *m);
 /* Our tasks and all below are over: STEP_NODE_DONE upward, STEP_DONE at the root. Once. */
 void tree_node_done(struct step *s);
 

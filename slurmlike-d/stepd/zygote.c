@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stepd/zygote.h"
 
+#include "stepd/mpi.h"
 #include "stepd/procs.h"
 
 #include <errno.h>
@@ -182,8 +183,8 @@ static bool serve_frames(struct zygote *z)
     return rc == 0;
 }
 
-/* Loads what the first look-up of a user loads, once for all supervisors. */
-static void warm_up(void)
+/* Loads what the first look-up of a user and MPI load, once for all supervisors. */
+static void warm_up(const struct node_opts *opts)
 {
     gid_t groups[64];
     int count = 64;
@@ -191,6 +192,7 @@ static void warm_up(void)
     if (pw)
         getgrouplist(pw->pw_name, pw->pw_gid, groups, &count);
     tzset();
+    mpi_preload(opts);
 }
 
 /* Several made-up nodes share this machine: each gets a hostname of its own, as programs
@@ -225,7 +227,7 @@ int zygote_run(const struct node_opts *opts)
     if (opts->starting)
         fcntl(STARTING_FD, F_SETFD, FD_CLOEXEC);
     buf_init(&z.in);
-    warm_up();
+    warm_up(opts);
     hostname_take(opts);
     for (;;) {
         struct pollfd p[2] = {{.fd = ZYGOTE_FD, .events = POLLIN},
