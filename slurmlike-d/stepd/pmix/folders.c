@@ -7,7 +7,7 @@
  *   /dev/shm/slurmlike.J.S....   files that ranks of one node map together
  *
  * Open MPI names its shared memory after host, user, job and the rank on the node. Virtual
- * nodes have one host, so that without a folder each they would map each other's. And
+ * nodes that no root runs have one host, and would map each other's without a folder each. And
  * killed ranks leave theirs behind: it goes with the folder, which the link "shm" in the
  * step's folder names for whoever cleans up after a killed supervisor.
  */
