@@ -66,14 +66,16 @@ def test_an_order_read_late_by_a_killed_daemons_zygote_starts_nothing_twice():
             zygote = int(f.read().split()[0])
         os.kill(zygote, signal.SIGSTOP)
         job = c.sbatch("-w", name, "-o", "/dev/null", c.path)
-        wait_for("the order to start", lambda: glob.glob(
-            os.path.join(c.dir, "spool", name, "start.%d.*" % job)))
+        c.wait_state(job, "RUNNING")  # the node has told so, after it gave the order
         c.kill9("node-" + name)
         c.start_node(name)
         # a daemon that does not wait for the zygote would run the job now, and then again
         time.sleep(1)
         os.kill(zygote, signal.SIGCONT)
         assert c.wait_done(job) == "COMPLETED"
+        wait_for("the end of the old zygote", lambda: not os.path.exists("/proc/%d" % zygote))
+        time.sleep(1)  # room for what must not happen
+        assert "unknown supervisor" not in c.log("node-" + name)
         assert c.read("twice") is None
 
 
