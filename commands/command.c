@@ -335,6 +335,12 @@ int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
     return ack->n_errors != 0 || ack->code != 0 ? command_exit_error() : 0;
 }
 
+void command_warn(const char *program, const struct job_request *r)
+{
+    if (r->warning != NULL)
+        command_say(program, "warning: %s", r->warning);
+}
+
 int command_end(const char *program, int code)
 {
     bool broken = ferror(stdout) != 0; /* an earlier write: errno is another's by now */

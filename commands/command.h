@@ -54,6 +54,8 @@ size_t command_field(struct arena *a, Sl__QueryRequest *q, unsigned field_id);
 /* Prints an Ack's per-object errors; exit code (0 when the Ack is clean). */
 int command_ack(const char *program, const char *verb, const Sl__Ack *ack);
 
+/* "sbatch: warning: ..." when the request has one. */
+void command_warn(const char *program, const struct job_request *r);
 /* The last act of a command: writes out stdout and returns code, or the error code when
  * something that was printed could not be written (a full disk). */
 int command_end(const char *program, int code);

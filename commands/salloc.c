@@ -274,6 +274,7 @@ static int run(struct job_request *r, struct err *err)
     if (job_request_finish(r, clock_wall_usec(), err) != 0 ||
         alloc_init(&s.alloc, program, r->quiet, err) != 0)
         return command_fail(program, err);
+    command_warn(program, r);
     q.spec = &r->spec;
     q.immediate = r->immediate && r->immediate_usec == 0;
     q.no_owner = r->no_shell;

@@ -272,6 +272,8 @@ static int run(struct job_request *r, int argc, char **argv)
         rc = job_request_env(r, environ, &err);
     if (rc == 0)
         rc = job_request_finish(r, clock_wall_usec(), &err);
+    if (rc == 0)
+        command_warn(program, r);
     rc = rc == 0 ? submit(r, &script, &err) : command_fail(program, &err);
     buf_fini(&script);
     return rc;

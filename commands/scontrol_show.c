@@ -265,7 +265,7 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
         buf_puts(b, cell[0] != '\0' ? cell : "(null)");
         break;
     case HOW_TIME:
-        buf_puts(b, number ? time_format_or(n * USEC_PER_SEC, it->none, text) : it->none);
+        field_time(number ? n * USEC_PER_SEC : 0, it->none, b);
         break;
     case HOW_SPAN:
         if (strcmp(cell, "inf") == 0)
@@ -289,8 +289,11 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
         break;
     case HOW_REASON:
         buf_puts(b, cell);
-        if (cell2[0] != '\0')
-            buf_printf(b, " [%s@%s]", cell2, time_format_or(strtoll(cell3, NULL, 10) * USEC_PER_SEC, "Unknown", text));
+        if (cell2[0] != '\0') {
+            buf_printf(b, " [%s@", cell2);
+            field_time(strtoll(cell3, NULL, 10) * USEC_PER_SEC, "Unknown", b);
+            buf_putc(b, ']');
+        }
         break;
     case HOW_FIXED:
         buf_puts(b, it->none);

@@ -205,7 +205,7 @@ static int show_table(struct client *c, struct err *err)
     const char *sort = opt.sort != NULL ? opt.sort
                        : opt.steps_set  ? "P,i"
                        : opt.start      ? "S"
-                                        : "P,t,-Q";
+                                        : "P,t,-Q,i";
     int rc = format_parse(&f, err);
     if (rc != 0)
         return rc;

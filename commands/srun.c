@@ -68,6 +68,7 @@ static int prepare(struct srun *s, struct err *err)
         rc = multi_prog_load(r, err);
     if (rc != 0)
         return rc;
+    command_warn(srun_program, r);
     if (r->step.pty)
         pty_size(&r->step.pty_rows, &r->step.pty_cols);
     r->step.srun_host = r->spec.submit_host;

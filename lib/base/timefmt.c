@@ -325,3 +325,44 @@ char *time_format(usec_t when, char out[TIME_TEXT_MAX])
 {
     return time_format_or(when, "Unknown", out);
 }
+
+/* Whole days from b's to a's date; both of local time, so noon keeps off changes of clocks. */
+static int days_between(struct tm a, struct tm b)
+{
+    a.tm_hour = b.tm_hour = 12;
+    a.tm_min = a.tm_sec = b.tm_min = b.tm_sec = 0;
+    a.tm_isdst = b.tm_isdst = -1;
+    double seconds = difftime(mktime(&a), mktime(&b));
+    return (int)(seconds / 86400 + (seconds < 0 ? -0.5 : 0.5));
+}
+
+static const char *relative_format(const struct tm *tm, const struct tm *today)
+{
+    int days = days_between(*tm, *today);
+    if (days == 0)
+        return "%H:%M:%S";
+    if (days == 1)
+        return "Tomorr %H:%M";
+    if (days == -1)
+        return "Ystday %H:%M";
+    if (days > 1 && days < 7)
+        return "%a %H:%M";
+    return tm->tm_year == today->tm_year ? "%-d %b %H:%M" : "%-d %b %Y";
+}
+
+char *time_format_style(const char *style, usec_t when, usec_t now, char out[TIME_STYLE_MAX])
+{
+    time_t t = (time_t)(when / USEC_PER_SEC), n = (time_t)(now / USEC_PER_SEC);
+    struct tm tm, today;
+    size_t len = 0;
+    if (localtime_r(&t, &tm) && localtime_r(&n, &today)) {
+        bool relative = strcmp(style, "relative") == 0;
+        if (relative)
+            style = relative_format(&tm, &today);
+        if (strcmp(style, "standard") != 0)
+            len = strftime(out, TIME_STYLE_MAX, style, &tm);
+    }
+    if (len == 0)
+        time_format(when, out);
+    return out;
+}

@@ -45,6 +45,10 @@ int time_parse_past(const char *text, usec_t now, usec_t *when, struct err *err)
 #define TIME_TEXT_MAX 32
 char *time_format(usec_t when, char out[TIME_TEXT_MAX]);
 char *time_format_or(usec_t when, const char *none, char out[TIME_TEXT_MAX]);
+/* As $SLURM_TIME_FORMAT of squeue(1) says: "standard", "relative" (to now), or a format of
+ * strftime(3). A format that gives nothing, or too much, is "standard". */
+#define TIME_STYLE_MAX 256
+char *time_format_style(const char *style, usec_t when, usec_t now, char out[TIME_STYLE_MAX]);
 
 /* sbatch(1) --mem: number with K|M|G|T|P (powers of 1024), default unit MiB;
  * decimals and a trailing B or iB are accepted ("1.5G", "16GiB"); result in MiB,

@@ -320,6 +320,17 @@ static void span_show(const struct field *f, const char *cell, struct buf *out)
                                            : span_format_short(span, text));
 }
 
+void field_time(usec_t when, const char *none, struct buf *out)
+{
+    const char *style = getenv("SLURM_TIME_FORMAT");
+    char text[TIME_STYLE_MAX];
+    if (when <= 0)
+        buf_puts(out, none);
+    else
+        buf_puts(out, time_format_style(style != NULL ? style : "standard", when,
+                                        clock_wall_usec(), text));
+}
+
 const char *field_empty(const struct field *f)
 {
     switch ((unsigned)f->id) {
@@ -348,7 +359,6 @@ const char *field_empty(const struct field *f)
 
 void field_show(const struct field *f, const char *cell, struct buf *out)
 {
-    char text[TIME_TEXT_MAX];
     char *end;
     long long n;
 
@@ -359,10 +369,7 @@ void field_show(const struct field *f, const char *cell, struct buf *out)
             buf_puts(out, cell);
             return;
         }
-        if (n == 0)
-            buf_puts(out, time_none(f->what));
-        else
-            buf_puts(out, time_format((usec_t)n * USEC_PER_SEC, text));
+        field_time((usec_t)n * USEC_PER_SEC, time_none(f->what), out);
         return;
     case FIELD_SPAN:
         strtoll(cell, &end, 10);

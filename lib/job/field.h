@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/timefmt.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,6 +56,8 @@ int field_format_names(enum field_what what, const char *text, struct field_form
 void field_format_fini(struct field_format *f);
 /* What Slurm's listings show for a text that is empty: "(null)", "N/A" or nothing. */
 const char *field_empty(const struct field *f);
+/* A time as $SLURM_TIME_FORMAT wants it; `none` for 0. Appends. */
+void field_time(usec_t when, const char *none, struct buf *out);
 /* Canonical cell -> what the command shows (times, spans, sizes). Appends. */
 void field_show(const struct field *f, const char *cell, struct buf *out);
 

@@ -33,6 +33,7 @@ struct job_request {
     int verbose;
     int64_t immediate_usec; /* how long -I waits; 0: start at once or fail */
     const char *wrap, *export_file, *mpi, *jobid;
+    const char *warning;    /* for the user, one line; NULL: none */
     const char *srun_prolog, *srun_epilog; /* run by srun itself; NULL: none */
     /* srun --output/--error given as a task number: only that task is shown */
     bool has_stdout_task, has_stderr_task;

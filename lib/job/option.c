@@ -160,6 +160,9 @@ int option_apply(struct request *r, const struct option *o, const char *value,
         r->now = rank;
         r->label = label;
         rc = o->set(r, o, value, err);
+        if (o->deprecated != NULL)
+            r->pub.warning = arena_printf(&r->pub.arena, "%s is deprecated; use %s", label,
+                                          o->deprecated);
     }
     if (rc != 0 && err != NULL)
         err_prefix(err, "%s", label);

@@ -46,6 +46,7 @@ struct option {
     uint32_t min, max;    /* of numbers */
     enum opt_group group;
     const char *unsupported; /* why the option is refused; NULL: it is built */
+    const char *deprecated;  /* what to write instead: taken with a warning */
 };
 #define OPT_NOWHERE SIZE_MAX
 #define OPT_ROWS_MAX 192

@@ -269,6 +269,16 @@ def test_variables_of_squeue(cluster):
     assert cluster.ok("squeue", "-h", env={"SQUEUE_FORMAT2": "name:.7", "SQUEUE_PARTITION": "main", "SQUEUE_NAMES": "done,running"}) == "running\n"
 
 
+def test_times_in_the_form_that_is_asked_for(cluster):
+    shown = cluster.job(cluster.run_job)["StartTime"]
+    for style, want in (("standard", shown), ("%Y", shown[:4]), ("relative", r"\d\d:\d\d:\d\d|Ystday \d\d:\d\d")):
+        env = {"SLURM_TIME_FORMAT": style}
+        for out in (cluster.ok("squeue", "-h", "-o", "%S", "-j", cluster.run_job, env=env),
+                    cluster.ok("sacct", "-n", "-P", "-X", "-o", "Start", "-j", cluster.run_job, env=env)):
+            assert re.fullmatch(want, out.strip()), (style, out)
+        assert re.search("StartTime=(%s)" % want, cluster.ok("scontrol", "show", "job", cluster.run_job, env=env))
+
+
 def test_steps_of_squeue(cluster):
     job = cluster.run_job
     assert sorted(squeue(cluster, "-s", "-o", "%i")) == ["%d.0" % job, "%d.batch" % job]

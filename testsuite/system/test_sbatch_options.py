@@ -433,6 +433,13 @@ def test_what_is_not_built_says_so(cluster, option):
     assert r.rc == 1 and "not built" in r.err and "Submitted" not in r.out, r
 
 
+def test_an_old_spelling_is_taken_with_a_warning(cluster):
+    r = cluster.run("sbatch", "--mem_bind=none", "-o", "/dev/null", "--wrap", "true")
+    assert r.rc == 0 and "deprecated" in r.err and "--mem-bind" in r.err, r
+    r = cluster.run("srun", "--cpu_bind=none", "echo", "hi")
+    assert (r.rc, r.out) == (0, "hi\n") and "deprecated" in r.err, r
+
+
 # ---- what sbatch prints ------------------------------------------------------------------
 
 def test_ways_to_print_the_job_id(cluster):

@@ -189,9 +189,32 @@ static void numbers_are_strict_and_name_the_field(void **state)
     assert_true(v == UINT64_MAX);
 }
 
+static void styles_of_slurm_time_format(void **state)
+{
+    char out[TIME_STYLE_MAX];
+    struct tm noon = {.tm_year = 126, .tm_mon = 6, .tm_mday = 15, .tm_hour = 12, .tm_isdst = -1};
+    const usec_t day = 86400 * USEC_PER_SEC, now = (usec_t)mktime(&noon) * USEC_PER_SEC;
+    static const struct {
+        const char *style;
+        int days;
+        const char *text;
+    } cases[] = {
+        {"standard", 0, "2026-07-15T12:00:00"}, {"%H %d", 1, "12 16"},
+        {"", 0, "2026-07-15T12:00:00"},         {"relative", 0, "12:00:00"},
+        {"relative", 1, "Tomorr 12:00"},        {"relative", -1, "Ystday 12:00"},
+        {"relative", 3, "Sat 12:00"},           {"relative", -3, "12 Jul 12:00"},
+        {"relative", 40, "24 Aug 12:00"},       {"relative", 300, "11 May 2027"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(time_format_style(cases[i].style, now + cases[i].days * day, now, out),
+                            cases[i].text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(styles_of_slurm_time_format),
         cmocka_unit_test(wrong_spans_are_refused),
         cmocka_unit_test(each_form_of_a_span_is_read),
         cmocka_unit_test(wrong_times_are_refused),
