@@ -64,7 +64,7 @@ static void on_zygote_message(struct wire_link *l, struct wire_msg *m, void *arg
 {
     struct zygote *z = arg;
     (void)l;
-    if (m->type != WIRE_STEP_LAUNCH_REPLY)
+    if (m->type != WIRE_STEP_LAUNCH_REPLY || m->tag == 0) /* 0: one died; its link says so */
         return;
     const Sl__StepLaunchReply *r = (Sl__StepLaunchReply *)m->body;
     struct step *s, *tmp;
@@ -822,19 +822,27 @@ static void step_load(struct noded *d, const char *name, bool same_boot)
     s->manager = k.step_id == STEP_BATCH || k.step_id == STEP_EXTERN ||
                  (j->launch->job->spec->type == SL__JOB_TYPE__JOB_TYPE_RUN &&
                   k.step_id == 0 && j->launch->node_index == 0);
+    /* it was started: a later daemon must not start it again once this folder is gone */
     j->started = true;
+    job_start_file_remove(d, j);
     char *path = step_path(d, k, "pid");
     FILE *f = fopen(path, "re");
     int pid = 0;
     unsigned long long start = 0;
-    if (f && fscanf(f, "%d %llu", &pid, &start) == 2 && same_boot) {
+    bool named = f && fscanf(f, "%d %llu", &pid, &start) == 2;
+    if (named && same_boot) {
         s->pid = pid;
         s->pid_start = start;
     }
     if (f)
         fclose(f);
     free(path);
-    step_detached(s);
+    if (named || !same_boot) {
+        step_detached(s);
+    } else { /* it has just made its folder: its hello comes, or never will */
+        s->state = STEP_SPAWNED;
+        step_timer(s, HELLO_MSEC_MAX);
+    }
 }
 
 void steps_load(struct noded *d)

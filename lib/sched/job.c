@@ -283,7 +283,7 @@ void job_gate(struct core *c, struct job *j, usec_t now)
         gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
         j->eligible = j->begin;
         timer_add(c, j->begin, TIMER_BEGIN, j->id);
-    } else if (j->throttle && j->rest_count && array_running(c, j->array_id) >= j->throttle) {
+    } else if (j->throttle && array_running(c, j->array_id) >= j->throttle) {
         waits_set(c, j, true);
         gate_set(c, j, GATE_ARRAY_LIMIT, REASON_ARRAY_TASK_LIMIT);
     } else {

@@ -251,6 +251,11 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
 static bool plan_one(struct core *c, struct job *j, usec_t now, struct room *room,
                      struct batch *out)
 {
+    if (j->throttle) { /* another of its array may have started in this pass */
+        job_gate(c, j, now);
+        if (j->gate != GATE_OPEN)
+            return true;
+    }
     if (!try_job(c, j, now, room, out))
         return true;
     if (j->state != JOB_PENDING)

@@ -5,6 +5,7 @@ import glob
 import os
 import random
 import signal
+import threading
 import time
 
 from cluster import FINAL, wait_for
@@ -156,3 +157,76 @@ def test_everything_killed_at_once_and_started_again():
         assert c.read("all.%d" % job) == "up\nend\n"
         assert c.read("short.%d" % short) == "end\n"
         assert c.state(held) == "PENDING"
+
+
+MIXED = """#!/bin/sh
+mkdir ran/$1.${SLURM_ARRAY_TASK_ID:-x}.${SLURM_RESTART_COUNT:-0} || echo $SLURM_JOB_ID >>twice
+[ $SLURM_NNODES = $2 ] || echo $SLURM_JOB_ID >>wrong
+sleep 0.$3
+"""
+
+
+def mixed_submit(c, rnd, tag, known):
+    """An array, several nodes, a dependency: (job id, task ids) when acknowledged."""
+    argv, tasks, nodes = [], [None], 1
+    if rnd.random() < 0.3:
+        n = rnd.randrange(1, 6)
+        argv += ["--array=0-%d%s" % (n - 1, rnd.choice(["", "%2"]))]
+        tasks = list(range(n))
+    if rnd.random() < 0.3:
+        nodes = rnd.randrange(2, 4)
+        argv += ["-N%d" % nodes]
+    if known and rnd.random() < 0.3:
+        argv += ["-d", "afterany:%d" % rnd.choice(known[-10:])]
+    r = c.run("sbatch", "--parsable", "-o", "/dev/null", *argv, c.path, tag, nodes, rnd.randrange(4))
+    return (int(r.out.split(";")[0]), tasks) if r.rc == 0 else None
+
+
+def test_arrays_dependencies_and_wide_jobs_under_kills_of_everything(capsys):
+    rnd = random.Random(SEED + 3)
+    kills = KILLS // 4
+    with drill_cluster() as c:
+        c.path = c.script(MIXED, name="mixed.sh", shebang="")
+        stop, acked, known = threading.Event(), {}, []
+
+        def submit():
+            own, n = random.Random(SEED + 4), 0
+            while not stop.is_set():
+                n += 1
+                done = mixed_submit(c, own, "t%d" % n, known)
+                if done:
+                    acked["t%d" % n] = done
+                    known.append(done[0])
+                time.sleep(0.02)
+        stream = threading.Thread(target=submit, daemon=True)
+        stream.start()
+        for _ in range(kills):
+            time.sleep(rnd.uniform(0.01, 0.3))
+            for name in rnd.sample(["ctld"] + ["node-" + n for n in c.names], rnd.randrange(1, 4)):
+                c.kill9(name)
+                if name == "ctld":
+                    c.start_ctld(wait=False)
+                else:
+                    c.start_node(name[5:])
+        stop.set()
+        stream.join(120)
+        wait_for("the controller", lambda: c.run("scontrol", "ping").rc == 0)
+        try:
+            wait_for("an empty queue", lambda: not c.ok("squeue", "-h").strip(), 120)
+        except AssertionError:
+            raise AssertionError("stuck:\n" + c.ok("squeue"))
+        ran = {}
+        for mark in os.listdir(os.path.join(c.work, "ran")):
+            tag, task, restart = mark.split(".")
+            ran.setdefault((tag, task), []).append(restart)
+        wanted = [(tag, "x" if t is None else str(t)) for tag, (_, tasks) in acked.items() for t in tasks]
+        lost = [w for w in wanted if w not in ran]
+        twice = (c.read("twice") or "").split() + [w for w in wanted if len(ran.get(w, ())) > 1]
+        states = c.sacct("-X", "-a", "-S", "now-1day", "-o", "JobID,State")
+        bad = [row for row in states if row[1] != "COMPLETED"]
+        printer(capsys, "seed=%d" % (SEED + 3))(
+            "kills=%d jobs=%d tasks=%d lost=%d run_twice=%d not_completed=%d"
+            % (kills, len(acked), len(wanted), len(lost), len(twice), len(bad)))
+        assert not lost and not twice and not bad and not c.read("wrong"), (lost, twice, bad)
+        wait_for("idle nodes", lambda: set(c.node_states().values()) == {"idle"})
+        wait_for("no process left", lambda: not c.leftovers())

@@ -127,6 +127,28 @@ static void times_check(struct world *w, const struct job_view *v)
                (long long)(end - v->start), (long long)v->suspended_total);
 }
 
+/* A run that is over stays as it ended, but for a cancel of the run that was to follow. */
+static void ended_check(struct world *w, const struct job_view *v)
+{
+    struct ended *e;
+    uint32_t id = v->job_id;
+    HASH_FIND(hh, w->truth->ended, &id, sizeof id, e);
+    if (e && e->restart == v->restart && e->state != v->state &&
+        !(e->completing && v->state == JOB_CANCELLED))
+        broken(w, "job %u was over as %s and is %s", id, job_state_name(e->state),
+               job_state_name(v->state));
+    if (!job_state_finished(v->state))
+        return;
+    if (!e) {
+        e = xcalloc(1, sizeof *e);
+        e->job_id = id;
+        HASH_ADD(hh, w->truth->ended, job_id, sizeof e->job_id, e);
+    }
+    e->restart = v->restart;
+    e->state = v->state;
+    e->completing = v->flags & JOBF_COMPLETING;
+}
+
 void truth_changed(struct world *w, uint32_t job_id)
 {
     struct job_view v;
@@ -134,6 +156,7 @@ void truth_changed(struct world *w, uint32_t job_id)
     if (!core_job_view(w->core, job_id, false, &v))
         return;
     times_check(w, &v);
+    ended_check(w, &v);
     if (v.start)
         saw = SAW_START;
     if (job_state_finished(v.state))
@@ -164,12 +187,36 @@ static bool need_met(struct world *w, const struct need *n)
     return n->kind == 'b' ? any : all;
 }
 
+static void throttle_check(struct world *w, const struct job_view *task)
+{
+    uint32_t cursor = 0, id, running = 0, array = task->array_job_id;
+    uint32_t most = task->array_throttle;
+    struct job_view v;
+    while ((cursor = core_job_next(w->core, cursor, &id)) != UINT32_MAX)
+        running += core_job_view(w->core, id, false, &v) && v.array_job_id == array &&
+                   (v.state == JOB_RUNNING || v.state == JOB_SUSPENDED);
+    if (running > most)
+        broken(w, "%u tasks of array %u run, its limit is %u", running, array, most);
+}
+
+void truth_crashed(struct truth *t)
+{
+    struct ended *e, *next;
+    HASH_ITER(hh, t->ended, e, next)
+    {
+        HASH_DEL(t->ended, e);
+        free(e);
+    }
+}
+
 void truth_launched(struct world *w, uint32_t job_id)
 {
     struct job_view v;
     struct unit *u = core_job_view(w->core, job_id, false, &v) ? unit_of(w, &v) : NULL;
     if (!u)
         broken(w, "job %u was launched, but nobody submitted it", job_id);
+    if (v.array_throttle)
+        throttle_check(w, &v);
     if (u->cancelled)
         broken(w, "job %u_%u was launched after its cancel was acknowledged",
                u->key.job_id, u->key.task);
@@ -245,6 +292,7 @@ void truth_clear(struct truth *t)
     {
         unit_drop(t, u);
     }
+    truth_crashed(t);
     HASH_ITER(hh, t->starts, s, sn)
     {
         HASH_DEL(t->starts, s);

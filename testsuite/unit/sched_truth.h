@@ -9,6 +9,8 @@
  *   a run (job id, restart) starts at most once on a node
  *   COMPLETED           -> its run ended there with status 0
  *   dependencies        -> met before the launch
+ *   array limits        -> no more tasks at once
+ *   over                -> a run does not change its state any more
  *   times               -> submit <= start <= end <= now, suspended within
  *
  * A broken promise ends the program with the seed.
@@ -47,12 +49,22 @@ struct started {
     UT_hash_handle hh;
 };
 
+struct ended { /* the last run of a job record, in this core */
+    uint32_t job_id, restart;
+    enum job_state state;
+    bool completing;
+    UT_hash_handle hh;
+};
+
 struct truth {
     struct unit *units;
     struct started *starts;
+    struct ended *ended;
     uint64_t acked, cancelled, completed, runs;
 };
 
+/* What was not on the disk did not happen. */
+void truth_crashed(struct truth *t);
 /* Every failure of the fault test ends here: one line with the seed, and exit. */
 void broken(const struct world *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), noreturn));

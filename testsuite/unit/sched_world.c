@@ -544,6 +544,7 @@ void world_crash(struct world *w, bool lands)
     lost(w, &w->gather);
     w->in_flight = false;
     w->late_count = 0;
+    truth_crashed(w->truth);
     core_destroy(w->core);
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         world_cut(w, i);

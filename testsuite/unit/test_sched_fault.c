@@ -217,7 +217,7 @@ static void update_job(struct world *w)
     } pairs[] = {{"TimeLimit", "5"},         {"TimeLimit", "+1"},
                  {"Priority", "1000"},       {"Nice", "5"},
                  {"Requeue", "1"},           {"JobName", "other"},
-                 {"ArrayTaskThrottle", "1"}, {"Comment", "c"},
+                 {"MailUser", "m"}, {"Comment", "c"},
                  {"Partition", "main"},      {"Partition", "none"},
                  {"MinMemoryNode", "100"},   {"NumNodes", "2"},
                  {"TimeLimit", "x"},         {"Dependency", "afterok:999999999"}};
