@@ -10,6 +10,7 @@
 
 static char *room;
 static size_t room_bytes;
+static char **variables; /* what environ was made of; setenv(3) may put another in its place */
 
 /* argv's and environ's strings lie one behind the other: execve(2) of Linux. */
 void title_init(int argc, char **argv)
@@ -21,13 +22,13 @@ void title_init(int argc, char **argv)
             end += strlen(argv[i]) + 1;
     while (environ[vars])
         vars++;
-    char **copy = xcalloc(vars + 1, sizeof(*copy));
+    variables = xcalloc(vars + 1, sizeof(*variables));
     for (size_t i = 0; i < vars; i++) {
         if (environ[i] == end)
             end += strlen(environ[i]) + 1;
-        copy[i] = xstrdup(environ[i]);
+        variables[i] = xstrdup(environ[i]);
     }
-    environ = copy;
+    environ = variables;
     room = argv[0];
     room_bytes = (size_t)(end - argv[0]);
 }

@@ -51,14 +51,24 @@ HPL.out      output file name (if any)
 """
 
 
+def build(c):
+    """Compiles the programs into the cluster's folder."""
+    here = os.path.join(TOP, "testsuite/system")
+    c.checks = os.path.join(c.dir, "mpi_checks")
+    c.pmix_checks = os.path.join(c.dir, "pmix_checks")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "pmix"], check=True,
+                           capture_output=True, text=True).stdout.split()
+    cc = "mpicc.openmpi" if os.path.exists("/usr/bin/mpicc.openmpi") else "mpicc"
+    subprocess.run([cc, "-O1", "-o", c.checks, here + "/mpi_checks.c"],
+                   check=True, env=dict(os.environ, OMPI_CC="gcc"))
+    subprocess.run(["gcc", "-O1", "-o", c.pmix_checks, here + "/pmix_checks.c"] + flags, check=True)
+    return c
+
+
 @pytest.fixture(scope="module")
 def four():
     with Cluster(nodes=4) as c:
-        c.checks = os.path.join(c.dir, "mpi_checks")
-        cc = "mpicc.openmpi" if os.path.exists("/usr/bin/mpicc.openmpi") else "mpicc"
-        subprocess.run([cc, "-O1", "-o", c.checks, os.path.join(TOP, "testsuite/system/mpi_checks.c")],
-                       check=True, env=dict(os.environ, OMPI_CC="gcc"))
-        yield c
+        yield build(c)
 
 
 def srun(c, *argv, **kw):
@@ -147,6 +157,32 @@ def test_many_steps_at_a_time_do_not_meet(four):
     for p in many:
         out, err = p.communicate(timeout=180 * SLOW)
         assert p.returncode == 0 and "shared: all right" in out, (out, err)
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("name", ["info", "direct", "subsets", "exchange", "events", "others"])
+def test_pmix_itself(four, name):
+    r = srun(four, "-N3", "-n6", four.pmix_checks, name)
+    assert r.rc == 0 and name + ": all right" in r.out, r
+    if name == "others":
+        assert "MPI_Comm_spawn is not built yet" in r.err and "a line for the log" in r.err, r
+    gone(four)
+
+
+def test_a_task_may_end_the_step(four):
+    r = srun(four, "-N2", "-n4", four.pmix_checks, "terminate")
+    assert r.rc == 143 and "task 3 asked to end the step" in r.err, r
+    gone(four)
+
+
+def test_nodes_of_one_user_share_the_hostname_but_no_memory():
+    if os.geteuid() != 0:
+        pytest.skip("all clusters of this run are one user's")
+    with Cluster(user=user_ensure("slone").pw_name) as c:
+        build(c)
+        r = srun(c, "-N2", "-n4", c.checks, "shared")
+        assert r.rc == 0 and "shared: all right" in r.out, r
+        gone(c)
 
 
 # ---- programs from Debian's packages -----------------------------------------------------------

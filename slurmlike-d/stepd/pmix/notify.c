@@ -15,8 +15,8 @@ void notify_call(struct upcall *u)
                         .sequence = (uint64_t)u->timeout, .number = u->number,
                         .data = u->data, .data_bytes = u->data_bytes,
                         .from = server.step->node_index, .to = 0};
-    bool sent = server.host->send(server.step, MPI_WAY_TO, &m);
-    upcall_op_done(u, sent ? PMIX_SUCCESS : PMIX_ERR_LOST_CONNECTION);
+    server.host->send(server.step, MPI_WAY_TO, &m);
+    upcall_free(u);
 }
 
 void notify_asked(const struct mpi_msg *m)

@@ -374,20 +374,22 @@ static pmix_status_t on_notify(pmix_status_t code, const pmix_proc_t *source,
                                pmix_data_range_t range, pmix_info_t info[], size_t ninfo,
                                pmix_op_cbfunc_t done, void *arg)
 {
+    (void)done;
+    (void)arg;
     /* libpmix has told its own clients; events without a rank are this node's own */
     if (range == PMIX_RANGE_LOCAL || range == PMIX_RANGE_PROC_LOCAL ||
         range == PMIX_RANGE_RM || !source || !proc_is_ours(source))
         return PMIX_OPERATION_SUCCEEDED;
-    struct upcall *u = upcall_make(notify_call, source, arg);
+    /* done at once for the caller: libpmix 4.2.2 crashes in its callback for events */
+    struct upcall *u = upcall_make(notify_call, source, NULL);
     if (!pack_infos(u, info, ninfo)) {
         upcall_free(u);
         return PMIX_ERR_BAD_PARAM;
     }
     u->status = code;
     u->timeout = range;
-    u->done.op = done;
     upcall_post(u);
-    return PMIX_SUCCESS;
+    return PMIX_OPERATION_SUCCEEDED;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------ */
