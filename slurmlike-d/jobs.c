@@ -5,9 +5,9 @@
  *   launch -> PROLOG -> PRESENT --terminate--> ENDING --no supervisor left-->
  *   EPILOG -> CLEAN (reported; forgotten with its spool file)
  *
- * job.J.R holds the Launch without script and environment; start.J.R holds the
- * first step until its supervisor is up, so that a daemon killed in between starts
- * it later, once.
+ * The Launch is in the spool as start.J.R until the first step's supervisor is up, and as
+ * job.J.R from then on; so a daemon killed in between starts the step later, once. It is one
+ * file that is renamed, because making and removing files is what a short job costs most.
  */
 #include "noded.h"
 
@@ -95,6 +95,18 @@ static void spool_remove(const struct noded *d, const char *kind, struct job_key
     if (unlink(path) < 0 && errno != ENOENT)
         log_warn("spool", "file=%s cannot be removed: %s", path, strerror(errno));
     free(path);
+}
+
+void job_started(struct noded *d, struct job *j)
+{
+    if (j->started)
+        return;
+    char *from = spool_path(d, "start", j->key), *to = spool_path(d, "job", j->key);
+    j->started = true;
+    if (rename(from, to) < 0)
+        log_error("spool", "file=%s cannot be renamed: %s", from, strerror(errno));
+    free(from);
+    free(to);
 }
 
 static void launch_strip(Sl__Launch *m)
@@ -235,9 +247,7 @@ static void job_free(struct noded *d, struct job *j)
 
 static void job_forget(struct noded *d, struct job *j)
 {
-    if (!j->started)
-        spool_remove(d, "start", j->key);
-    spool_remove(d, "job", j->key);
+    spool_remove(d, j->started ? "job" : "start", j->key);
     job_free(d, j);
 }
 
@@ -301,10 +311,8 @@ static void job_start_steps(struct noded *d, struct job *j)
     if (first && step_spawn(d, j, &f.launch, NULL, 0, &err) < 0) {
         job_launch_failed(d, j, err.text);
     } else {
-        if (!first) { /* nothing that a restarted daemon would have to start */
-            j->started = true;
-            spool_remove(d, "start", j->key);
-        }
+        if (!first) /* nothing that a restarted daemon would have to start */
+            job_started(d, j);
         j->launched_reported = true;
         job_report(d, j, SL__REPORT_KIND__REPORT_LAUNCHED, NULL);
         steps_job_present(d, j);
@@ -360,21 +368,10 @@ static struct job *job_create(struct noded *d, Sl__Launch *m)
     return j;
 }
 
-/* Writes start.J.R (all that is needed to start) and job.J.R (what is kept). */
 static int job_record(struct noded *d, struct job *j, struct err *err)
 {
     char *path = spool_path(d, "start", j->key);
     int rc = file_write(path, &j->launch->base, err);
-    free(path);
-    if (rc < 0)
-        return rc;
-    Sl__Launch kept = *j->launch;
-    kept.script.len = 0;
-    kept.n_env = 0;
-    kept.step = NULL;
-    kept.layout = NULL;
-    path = spool_path(d, "job", j->key);
-    rc = file_write(path, &kept.base, err);
     free(path);
     return rc;
 }
@@ -461,7 +458,7 @@ void job_terminate(struct noded *d, const Sl__Terminate *t)
 
 /* ---- restart of the daemon ------------------------------------------------------------------------------ */
 
-static void job_load(struct noded *d, const char *name)
+static void job_load(struct noded *d, const char *name, bool started)
 {
     char *path = xasprintf("%s/%s", d->spool, name);
     Sl__Launch *m = (Sl__Launch *)file_read(path, &sl__launch__descriptor);
@@ -469,28 +466,20 @@ static void job_load(struct noded *d, const char *name)
         struct job *j = job_create(d, m);
         j->phase = JOB_PRESENT;
         j->launched_reported = true;
+        j->started = started;
     } else if (m) {
         sl__launch__free_unpacked(m, NULL);
     }
     free(path);
 }
 
-/* A job whose first step was never started: its start file is still there and no step
- * folder is (steps_load ran before). */
-static void job_resume_start(struct noded *d, struct job *j)
+/* steps_load ran before: a job that no step folder belongs to was never started. */
+static void job_resume(struct noded *d, struct job *j)
 {
-    char *path = spool_path(d, "start", j->key);
-    if (access(path, F_OK) == 0) {
-        Sl__Launch *m = (Sl__Launch *)file_read(path, &sl__launch__descriptor);
-        if (m && launch_usable(m) && j->steps_count == 0) {
-            sl__launch__free_unpacked(j->launch, NULL);
-            j->launch = m;
-            job_begin(d, j);
-        } else if (m) {
-            sl__launch__free_unpacked(m, NULL);
-        }
-    }
-    free(path);
+    if (j->started)
+        launch_strip(j->launch);
+    else
+        job_begin(d, j);
 }
 
 void jobs_load(struct noded *d)
@@ -499,14 +488,18 @@ void jobs_load(struct noded *d)
     if (!dir)
         return;
     for (struct dirent *e; (e = readdir(dir));)
-        if (strncmp(e->d_name, "job.", 4) == 0 && !strstr(e->d_name, ".new"))
-            job_load(d, e->d_name);
+        if (strstr(e->d_name, ".new"))
+            continue;
+        else if (strncmp(e->d_name, "job.", 4) == 0)
+            job_load(d, e->d_name, true);
+        else if (strncmp(e->d_name, "start.", 6) == 0)
+            job_load(d, e->d_name, false);
     closedir(dir);
     steps_load(d);
     struct job *j, *tmp;
     HASH_ITER(hh, d->jobs, j, tmp)
     {
-        job_resume_start(d, j);
+        job_resume(d, j);
     }
     if (d->jobs)
         log_info("job", "jobs=%u found in the spool", HASH_COUNT(d->jobs));

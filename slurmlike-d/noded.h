@@ -11,8 +11,8 @@
  *
  * One thread, one libevent loop. What it knows is on disk before it is acted on:
  *
- *   spool/job.ID.RESTART        the Launch (script and environment stripped once
- *                               the batch supervisor has them), mode 0600
+ *   spool/start.ID.RESTART      the Launch, mode 0600, until its first step is up
+ *   spool/job.ID.RESTART        ... and from then on
  *   spool/reports               reports that the controller has not acknowledged
  *   spool/boot_id               boot in which the spool was written
  *   spool/step.J.R.S/           a supervisor's own folder: pid, result
@@ -94,7 +94,7 @@ struct job { /* owned by noded.jobs */
     bool done_reported;      /* JOB_DONE went out */
     bool launched_reported;
     bool clean_reported;     /* JOB_DONE said node_clean: no NODE_CLEAN follows */
-    bool started;            /* its first supervisor said hello: start.J.R is gone */
+    bool started;            /* its first supervisor said hello: start.J.R is now job.J.R */
     unsigned steps_count;
     struct script_run *script; /* prolog or epilog under way */
     UT_hash_handle hh;
@@ -161,6 +161,8 @@ bool report_log_has_end(const struct report_log *log, uint32_t job_id, uint32_t 
 void jobs_load(struct noded *d);
 void jobs_fini(struct noded *d); /* forgets them; the jobs go on */
 void job_launch(struct noded *d, Sl__Launch *launch); /* owns launch */
+/* Its first step need not be started by this daemon any more. */
+void job_started(struct noded *d, struct job *j);
 void job_terminate(struct noded *d, const Sl__Terminate *t);
 struct job *job_find(struct noded *d, uint32_t job_id, uint32_t restart);
 struct job *job_find_any(struct noded *d, uint32_t job_id); /* highest restart */

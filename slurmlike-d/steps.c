@@ -73,7 +73,6 @@ static void on_zygote_message(struct wire_link *l, struct wire_msg *m, void *arg
         if (s->state != STEP_SPAWNED || (uint32_t)s->spawn_tag != m->tag)
             continue;
         s->pid = (pid_t)r->pid;
-        s->pid_start = proc_start_time(s->pid);
         if (r->code < 0)
             step_spawn_failed(s, r->text);
         return;
@@ -373,8 +372,9 @@ static bool step_result_read(struct noded *d, struct step *s)
     if (fd >= 0)
         close(fd);
     free(path);
+    const uint8_t *line = n > 0 ? memchr(data, '\n', (size_t)n) : NULL; /* of the pid */
     Sl__JobReports *list =
-        n > 0 ? sl__job_reports__unpack(NULL, (size_t)n, data) : NULL;
+        line ? sl__job_reports__unpack(NULL, (size_t)(data + n - line - 1), line + 1) : NULL;
     bool good = list && list->n_reports;
     for (size_t i = 0; good && i < list->n_reports; i++)
         step_report_keep(d, s, list->reports[i]);
@@ -528,13 +528,6 @@ static void on_step_message(struct wire_link *l, struct wire_msg *m, void *arg)
                  s->key.step_id, m->type);
 }
 
-static void job_start_file_remove(struct noded *d, const struct job *j)
-{
-    char *path = xasprintf("%s/start.%u.%u", d->spool, j->key.job_id, j->key.restart);
-    unlink(path);
-    free(path);
-}
-
 static void step_record_keep(struct step *s, Sl__StepHello *h)
 {
     if (s->record)
@@ -571,10 +564,7 @@ static void on_hello(struct noded *d, struct wire_link *l, Sl__StepHello *h)
     s->pid_start = proc_start_time(s->pid);
     step_record_keep(s, h);
     wire_link_set_ops(l, &step_ops, s);
-    if (!j->started) {
-        j->started = true;
-        job_start_file_remove(d, j);
-    }
+    job_started(d, j);
     step_answer(s, 0, "");
     routes_step_up(d, s);
     if (s->unwanted || (j->phase == JOB_ENDING && !j->clean_reported)) {
@@ -823,10 +813,12 @@ static void step_load(struct noded *d, const char *name, bool same_boot)
                  (j->launch->job->spec->type == SL__JOB_TYPE__JOB_TYPE_RUN &&
                   k.step_id == 0 && j->launch->node_index == 0);
     /* it was started: a later daemon must not start it again once this folder is gone */
-    j->started = true;
-    job_start_file_remove(d, j);
-    char *path = step_path(d, k, "pid");
+    job_started(d, j);
+    char *path = step_path(d, k, "pid"), *over = step_path(d, k, "result");
     FILE *f = fopen(path, "re");
+    if (!f) /* its end is recorded, it may wait for us to take it */
+        f = fopen(over, "re");
+    free(over);
     int pid = 0;
     unsigned long long start = 0;
     bool named = f && fscanf(f, "%d %llu", &pid, &start) == 2;

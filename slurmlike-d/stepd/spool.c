@@ -102,18 +102,18 @@ int spool_result_write(const char *dir, const Sl__JobReports *reports, struct er
     size_t n = sl__job_reports__get_packed_size(reports);
     uint8_t *packed = xmalloc(n);
     sl__job_reports__pack(reports, packed);
-    int fd = file_create(dir, "result.new", 0600, err);
-    int rc = fd;
+    snprintf(from, sizeof(from), "%s/pid", dir);
+    snprintf(to, sizeof(to), "%s/result", dir);
+    int fd = open(from, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int rc = fd < 0 ? err_errno(err, "%s", from) : 0;
     if (fd < 0)
         goto out;
     rc = write_whole(fd, packed, n);
     if (rc == 0 && fdatasync(fd) < 0)
         rc = -errno;
-    rc = file_finish(dir, "result.new", fd, rc, err);
+    rc = file_finish(dir, "pid", fd, rc, err);
     if (rc < 0)
         goto out;
-    snprintf(from, sizeof(from), "%s/result.new", dir);
-    snprintf(to, sizeof(to), "%s/result", dir);
     if (rename(from, to) < 0)
         rc = err_errno(err, "%s", to);
 out:

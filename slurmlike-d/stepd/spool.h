@@ -5,8 +5,9 @@
  *   pid           "PID STARTTIME\n"; STARTTIME is field 22 of /proc/PID/stat, which
  *                 tells a reused pid
  *   slurm_script  the batch script, 0700, owned by the user
- *   result        a packed JobReports, synced: the step is over and this is what is to
- *                 be reported; appears whole (rename)
+ *   result        the pid file's line, then a packed JobReports, synced: the step is over
+ *                 and this is what is to be reported. It appears whole, in the pid file's
+ *                 place: a second file would cost a short step as much as its fork.
  *
  * The folder is 0711 and root's: a user can run the script by its path but list
  * nothing. The supervisor makes the folder and removes it once its daemon has
