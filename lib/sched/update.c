@@ -12,6 +12,7 @@
 #include "sched/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -178,7 +179,7 @@ static int up_tenant(struct update *u, const struct key *k, struct err *err)
     return rc;
 }
 
-static void priority_move(struct core *c, struct job *j, int64_t to)
+static void priority_move(struct job *j, int64_t to)
 {
     j->priority = to < 1 ? 1 : to > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)to;
 }
@@ -194,7 +195,7 @@ static int up_nice(struct update *u, const struct key *k, struct err *err)
         return err_set(err, SL_EINVAL_FIELD, "Nice=%s: a number is wanted", u->value);
     if (n < j->nice && !is_operator(u))
         return denied("only operators lower a nice value", err);
-    priority_move(u->c, j, (int64_t)j->priority + j->nice - n);
+    priority_move(j, (int64_t)j->priority + j->nice - n);
     j->nice = (int32_t)n;
     return 0;
 }
@@ -212,7 +213,7 @@ static int up_priority(struct update *u, const struct key *k, struct err *err)
     }
     if (!is_operator(u) && (n > j->priority || j->hold)) /* held: its priority is zero */
         return denied("only operators raise a job's priority", err);
-    priority_move(u->c, j, (int64_t)n);
+    priority_move(j, (int64_t)n);
     j->prio_fixed = true;
     j->nice = 0;
     j->hold = 0;

@@ -20,6 +20,7 @@ struct request { /* one step, from STEP_CREATE to its end */
     uint32_t step_id, root;   /* root: index in the allocation */
     /* until it runs: */
     Sl__StepCreate *create;
+    size_t create_bytes;
     struct arena arena;
     Sl__StepLayout *layout;
     uint32_t launch_tag;      /* of node 0; node i of the layout has launch_tag + i */
@@ -34,11 +35,19 @@ struct manager {
     struct peers *peers;
     struct request *first, *last; /* in order of arrival */
     uint32_t queued;
+    size_t queued_bytes;          /* of their messages */
     uint32_t step_next, tag_next;
     bool turning;                 /* in queue_turn() */
 };
 
 /* ---- requests ---------------------------------------------------------------------------- */
+
+/* In and out of the queue. */
+static void request_queued(struct request *r, bool queued)
+{
+    r->m->queued += queued ? 1 : -1;
+    r->m->queued_bytes += queued ? r->create_bytes : -r->create_bytes;
+}
 
 static struct request *request_create(struct manager *m, struct wire_link *l, struct wire_msg *msg)
 {
@@ -71,7 +80,8 @@ static void request_drop(struct request *r)
     struct manager *m = r->m;
     *(r->prev ? &r->prev->next : &m->first) = r->next;
     *(r->next ? &r->next->prev : &m->last) = r->prev;
-    m->queued -= r->phase == STEP_QUEUED;
+    if (r->phase == STEP_QUEUED)
+        request_queued(r, false);
     wire_link_finish(r->client);
     request_trim(r);
     free(r);
@@ -220,7 +230,8 @@ static int request_start(struct request *r, struct err *err)
         return rc;
     }
     m->step_next++;
-    m->queued -= r->phase == STEP_QUEUED;
+    if (r->phase == STEP_QUEUED)
+        request_queued(r, false);
     launch(r);
     return 0;
 }
@@ -309,11 +320,12 @@ static int create(struct request *r, struct err *err)
         rc = request_start(r, err);
     if (rc != SL_EBUSY_NODES || spec->immediate)
         return rc;
-    if (m->queued >= STEPS_QUEUED_MAX)
-        return err_set(err, SL_ETOO_MANY, "%u steps wait for resources already",
-                       STEPS_QUEUED_MAX);
+    r->create_bytes = sl__step_create__get_packed_size(r->create);
+    if (m->queued >= STEPS_QUEUED_MAX ||
+        m->queued_bytes + r->create_bytes > STEPS_QUEUED_BYTES_MAX)
+        return err_set(err, SL_ETOO_MANY, "%u steps wait for resources already", m->queued);
     r->phase = STEP_QUEUED;
-    m->queued++;
+    request_queued(r, true);
     return 0;
 }
 

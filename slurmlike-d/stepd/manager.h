@@ -29,6 +29,7 @@
 
 #include "stepd/stepd.h"
 
+#define STEPS_QUEUED_BYTES_MAX (256u << 20) /* of all of them: it is not the job's memory */
 #define STEPS_QUEUED_MAX 16384u /* requests that wait for resources, each with its environment */
 
 struct manager *manager_create(struct step *s);

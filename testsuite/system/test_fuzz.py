@@ -58,11 +58,24 @@ def fuzz(cluster, target, types, count, *options, user=None, tame=False, code=0)
     return rows
 
 
+def supervisor_of(cluster, job):
+    """The parent of the job's script."""
+    for pid, _ in cluster.leftovers():
+        with open("/proc/%d/environ" % pid, "rb") as f:
+            if b"SLURM_JOB_ID=%d\0" % job not in f.read():
+                continue
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+    raise AssertionError("job %d has no process" % job)
+
+
 class Memory:
     """Resident memory of the daemons, and that it stays within a bound."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, job=None):
         self.pids = {n: p.pid for n, p in cluster.procs.items() if n != "munged"}
+        if job:
+            self.pids["supervisor"] = supervisor_of(cluster, job)
         self.before = {n: rss_kib(p) for n, p in self.pids.items()}
 
     def check(self):
@@ -139,7 +152,7 @@ def reached(rows):
 
 
 def test_a_user_at_the_controllers_socket(world, users):
-    memory = Memory(world)
+    memory = Memory(world, world.live)
     reached(fuzz(world, "unix:%s/run/ctld.sock" % world.dir, "ALL", COUNT_SOCKET, "--jobs",
                  "40", "--sync", user=users[1], tame=True))
     assert world.state(world.live) == "RUNNING", "another user's job was touched"
@@ -148,7 +161,7 @@ def test_a_user_at_the_controllers_socket(world, users):
 
 
 def test_a_user_at_the_controllers_port(world, users):
-    memory = Memory(world)
+    memory = Memory(world, world.live)
     reached(fuzz(world, "127.0.0.1:%d" % world.port, USER + "," + NODE, COUNT, "--jobs", "40",
                  "--sync", "--service", ctld_uid(world), user=users[1], tame=True))
     assert world.state(world.live) == "RUNNING", "another user's job was touched"
@@ -158,27 +171,28 @@ def test_a_user_at_the_controllers_port(world, users):
 
 def test_a_user_at_supervisors_of_its_own(world, users):
     """STEP_SIGNAL and its like arrive at the batch step; nothing of it is the daemon's."""
-    memory = Memory(world)
+    memory = Memory(world, world.live)
     node = re.search(r"BatchHost=(\w+)", world.ok("scontrol", "show", "job", world.live)).group(1)
     target = "127.0.0.1:%d" % port_of(world, node)
     rows = fuzz(world, target, STEP, COUNT, "--jobs", str(world.live), "--route",
                 "job:%d" % world.live, user=users[0], tame=True)
-    assert rows["STEP_CREATE"]["answers"] + rows["STEP_CREATE"]["errors"] > COUNT // 20
+    assert rows["STEP_CREATE"]["answers"] > 0 and rows["STEP_CREATE"]["errors"] > 0
     rows = fuzz(world, target, "IO_ATTACH,IO_DATA,STEP_SIGNAL", COUNT, "--route",
                 batch_route(world.live), user=users[0], tame=True)
-    assert rows["IO_ATTACH"]["answers"] > COUNT // 100
+    assert rows["IO_ATTACH"]["answers"] > 0
     assert world.state(world.live) == "RUNNING"
     still_serves(world, users[0])
     memory.check()
 
 
 def test_a_user_at_node_daemons_and_supervisors_of_others(world, users):
-    for node in world.names:
-        target = "127.0.0.1:%d" % port_of(world, node)
-        for options in ([], ["--route", "job:%d" % world.live],
-                        ["--route", batch_route(world.live)], ["--route", "step:99.0"]):
-            rows = fuzz(world, target, "STEP_LAUNCH", 5, *options, user=users[1], code=None)
-            assert sum(r["answers"] + r["errors"] for r in rows.values()) == 0
+    node = re.search(r"BatchHost=(\w+)", world.ok("scontrol", "show", "job", world.live)).group(1)
+    # a step that is not there yet is waited for, so one such is enough
+    for options in ([], ["--route", "job:%d" % world.live],
+                    ["--route", batch_route(world.live)], ["--route", "step:99.0"]):
+        rows = fuzz(world, "127.0.0.1:%d" % port_of(world, node), "STEP_LAUNCH", 5, *options,
+                    user=users[1], code=None)
+        assert sum(r["answers"] + r["errors"] for r in rows.values()) == 0
     assert world.state(world.live) == "RUNNING"
     still_serves(world, users[0])
 
