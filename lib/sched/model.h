@@ -112,6 +112,7 @@ enum down_cause { DOWN_NONE, DOWN_ADMIN, DOWN_SILENT, DOWN_CONF, DOWN_REBOOT };
 
 struct node {
     char *name;
+    uint32_t order;          /* place among all nodes by name, n2 before n10 */
     /* configuration */
     bool configured;
     char *addr_conf, *gres_conf, *features_conf;

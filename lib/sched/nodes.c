@@ -30,6 +30,12 @@ uint32_t nodes_add(struct core *c, const char *name)
     n->name = xstrdup(name);
     n->shape = NONE;
     n->weight = 1;
+    for (uint32_t k = 0; k < i; k++) {
+        if (strverscmp(c->node[k].name, name) < 0)
+            n->order++;
+        else
+            c->node[k].order++;
+    }
     c->words = (uint32_t)BS_WORDS(c->nodes);
     c->nodes_gen++;
     return i;

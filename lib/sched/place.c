@@ -16,6 +16,7 @@
 
 struct candidate {
     uint32_t node, tasks, weight; /* tasks: how many it could take */
+    uint32_t order;               /* the node's, by name */
     uint32_t left;                /* cores that would stay free */
 };
 
@@ -165,16 +166,16 @@ static int by_preference(const void *a, const void *b)
         return x->weight < y->weight ? -1 : 1;
     if (x->tasks != y->tasks)
         return x->tasks > y->tasks ? -1 : 1;
-    return x->node < y->node ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
 }
 
-/* Ranks follow names (n2 before n10): nodes that registered by themselves are numbered
- * in the order in which they happened to come up. */
+/* Choice and ranks follow names: nodes that registered by themselves are numbered in the
+ * order in which they happened to come up. */
 static int by_name(const void *a, const void *b, void *core)
 {
     const struct core *c = core;
     const struct demand *x = a, *y = b;
-    return strverscmp(c->node[x->node].name, c->node[y->node].name);
+    return c->node[x->node].order < c->node[y->node].order ? -1 : 1;
 }
 
 /* Candidates with what each could take; *total tasks, *need: nodes that must be used. */
@@ -199,6 +200,7 @@ static uint32_t candidates(struct core *c, const struct job *j, uint32_t part,
         out[n].node = (uint32_t)i;
         out[n].tasks = t;
         out[n].weight = nodes_weight(&c->node[i]);
+        out[n].order = c->node[i].order;
         uint32_t used = cores_for(q, &c->node[i], t);
         out[n].left = room[i].cores > used ? room[i].cores - used : 0;
         *total += t;
@@ -323,19 +325,20 @@ static int place_on(struct core *c, const struct job *j, uint32_t part,
     return job_gres(c, q, room, out) ? 1 : 0;
 }
 
-/* A run of neighbours (--contiguous): by node index. */
+/* A run of neighbours (--contiguous): by name. */
 static uint32_t contiguous(struct candidate *v, uint32_t n, uint32_t k)
 {
     for (uint32_t i = 0; i + k <= n; i++) {
-        if (v[i + k - 1].node - v[i].node == k - 1)
+        if (v[i + k - 1].order - v[i].order == k - 1)
             return i;
     }
     return NONE;
 }
 
-static int by_node(const void *a, const void *b)
+static int by_order(const void *a, const void *b)
 {
-    uint32_t x = ((const struct candidate *)a)->node, y = ((const struct candidate *)b)->node;
+    uint32_t x = ((const struct candidate *)a)->order;
+    uint32_t y = ((const struct candidate *)b)->order;
     return x < y ? -1 : x > y;
 }
 
@@ -377,7 +380,7 @@ static int place_count(struct core *c, const struct job *j, uint32_t part,
     if (k == 0 || (most && k > most))
         return 0;
     if (c->request[j->request].contiguous) {
-        qsort(v, n, sizeof *v, by_node);
+        qsort(v, n, sizeof *v, by_order);
         first = contiguous(v, n, k);
     }
     return first != NONE ? place_on(c, j, part, room, v + first, k, out) : 0;

@@ -235,3 +235,14 @@ def test_a_job_over_its_memory_is_ended_and_says_so():
         assert c.sacct("-X", "-j", job, "-o", "State") == [["OUT_OF_MEMORY"]]
         rss = c.sacct("-j", "%d.batch" % job, "-o", "MaxRSS")[0][0]
         assert int(rss.rstrip("K")) > 200 << 10
+
+
+def test_nodes_are_taken_in_the_order_of_their_names():
+    with Cluster(nodes=0) as c:
+        for n in ("n10", "n2", "n1"):  # not the order in which they come up
+            c.start_node(n)
+            c.names.append(n)
+            c.wait_nodes(count=len(c.names))
+        job = c.sbatch("-N2", "-n2", "-o", "/dev/null", wrap="true")
+        c.wait_done(job)
+        assert c.job(job)["NodeList"] == "n[1-2]"
