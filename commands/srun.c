@@ -328,6 +328,7 @@ static void srun_fini(struct srun *s)
     if (s->nodes != NULL)
         sl__allocation__free_unpacked(s->nodes, NULL);
     free(s->state);
+    buf_fini(&s->told);
     alloc_fini(&s->alloc);
     close(s->signal_fd);
 }

@@ -41,6 +41,7 @@ struct srun {
     int code;                /* srun's exit code so far: the worst task's */
     bool oom;
     bool said_why;           /* a task's event told what went wrong */
+    struct buf told;         /* what the supervisors told the user, for not saying it again */
     /* output */
     struct line *lines[2];   /* by rank; NULL: pass through */
     int label_width;

@@ -17,6 +17,7 @@
 #define DIAL_TIMEOUT (20 * USEC_PER_SEC) /* a supervisor that is being born is waited for */
 #define REDIAL_MS 100
 #define BUSY_SAY_AFTER USEC_PER_SEC /* a step that starts sooner has not waited in a user's eyes */
+#define TOLD_BYTES_MAX 65536u
 #define OOM_CODE 253 /* srun(1) "RETURN VALUE" */
 
 /* ---- names -------------------------------------------------------------------------- */
@@ -342,13 +343,20 @@ static void task_event(struct srun *s, const Sl__TaskEvent *e)
         exit_say(s, e);
 }
 
+static void text_told(struct srun *s, const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+    if (s->told.len < TOLD_BYTES_MAX)
+        buf_printf(&s->told, "%s\n", text);
+}
+
 static void step_done(struct srun *s, const Sl__StepDone *d)
 {
     s->done = true;
     /* the root knows which ends do not count: those that it brought about by an abort */
     s->code = 0;
     worst(s, (int)d->exit_status);
-    if (d->text[0] != '\0' && !s->said_why)
+    if (d->text[0] != '\0' && !s->said_why && strstr(buf_str(&s->told), d->text) == NULL)
         command_error(srun_program, "%s", d->text);
     if (s->oom || d->state == JOB_OOM)
         s->code = OOM_CODE;
@@ -364,7 +372,7 @@ static void message(struct srun *s, const struct wire_msg *m)
         task_event(s, (const Sl__TaskEvent *)m->body);
         break;
     case WIRE_STEP_TEXT:
-        fprintf(stderr, "%s\n", ((const Sl__StepText *)m->body)->text);
+        text_told(s, ((const Sl__StepText *)m->body)->text);
         break;
     case WIRE_STEP_DONE:
         step_done(s, (const Sl__StepDone *)m->body);

@@ -117,20 +117,24 @@ static void event_up(struct step *s, const Sl__TaskEvent *e)
         root_tasks_ended(s, e);
 }
 
-/* At the end srun hears of every task, also of those whose node is lost. */
+/* At the end srun hears of every task that was to run, also where the node is lost. */
 static void root_tell_missing(struct step *s)
 {
-    Sl__TaskEvent e = SL__TASK_EVENT__INIT;
-    uint32_t ntasks = s->launch->layout->ntasks;
-    uint32_t *ranks = xcalloc(ntasks, sizeof(*ranks));
-    for (uint32_t r = 0; r < ntasks; r++)
-        if (!s->tree->rank_ended[r])
-            ranks[e.n_tasks++] = r;
-    e.tasks = ranks;
-    e.kind = 2;
-    e.status = SIGKILL;
-    if (e.n_tasks > 0 && s->tasks_count > 0)
-        event_up(s, &e);
+    const Sl__StepLayout *layout = s->launch->layout;
+    uint32_t *ranks = xcalloc(layout->ntasks, sizeof(*ranks));
+    bool none_ran = s->tasks_count == 0 || s->setup.code != 0;
+    for (uint32_t n = 0; n < layout->n_nodes && !none_ran; n++) {
+        Sl__TaskEvent e = SL__TASK_EVENT__INIT;
+        for (size_t i = 0; i < layout->nodes[n]->n_tasks; i++)
+            if (!s->tree->rank_ended[layout->nodes[n]->tasks[i]])
+                ranks[e.n_tasks++] = layout->nodes[n]->tasks[i];
+        e.tasks = ranks;
+        e.kind = 2;
+        e.status = SIGKILL;
+        e.node_index = n;
+        if (e.n_tasks > 0)
+            event_up(s, &e);
+    }
     free(ranks);
 }
 

@@ -249,7 +249,8 @@ def test_a_killed_supervisor_ends_the_step(four, victim):
     out, err, rc = end(p)
     assert rc != 0
     if victim == "n3":
-        assert "n3 of step" in err and "lost" in err, err
+        assert len(re.findall("node n3 of step .* is lost", err)) == 1, err
+        assert "srun: error: n3: tasks 4-5: Killed\n" in err
     gone(four)
 
 
@@ -283,3 +284,29 @@ def test_a_killed_controller_does_not_touch_the_step(four):
     out, err, rc = end(p)
     assert (out, rc) == ("fine\n" * 4, 0), err
     four.wait_nodes()
+
+
+# ---- many nodes ------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def twenty():
+    """The supervisors of 20 nodes are a tree of three levels: n18 to n20 are below n2."""
+    with Cluster(nodes=20, conf="jobs = { kill_wait = 2; };") as c:
+        yield c
+
+
+def test_ranks_and_stdio_of_three_levels(twenty):
+    out = labelled(twenty.ok("srun", "-N20", "-n20", "--label", "sh", "-c",
+                             "echo $SLURMD_NODENAME; cat", stdin="in\n"))
+    assert out == {r: ["n%d" % (r + 1), "in"] for r in range(20)}
+    r = twenty.run("srun", "-N20", "-n20", "sh", "-c", "exit $SLURM_PROCID")
+    assert r.rc == 19 and "n19: task 18: Exited with exit code 18" in r.err
+
+
+@pytest.mark.parametrize("victim", ["n2", "n19"])
+def test_a_lost_node_within_three_levels_ends_the_step(twenty, victim):
+    p = start(twenty, "-N20", "-n20", "exec sleep 1000")
+    os.kill(supervisors(twenty, victim)[0], signal.SIGKILL)
+    out, err, rc = end(p)
+    assert rc == 137 and "node %s of step" % victim in err, err
+    gone(twenty)
