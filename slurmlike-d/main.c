@@ -28,7 +28,8 @@ static const struct noded_option {
     {{"name", required_argument, NULL, 'N'}, "NAME", "node name (default: host name)"},
     {{"addr", required_argument, NULL, OPT_ADDR}, "ADDR", "address that others reach this node at"},
     {{"port", required_argument, NULL, 'p'}, "PORT", "TCP port (default: configured)"},
-    {{"controller", required_argument, NULL, 'c'}, "HOST:PORT", "controller (default: configured)"},
+    {{"controller", required_argument, NULL, 'c'}, "[USER@]HOST:PORT",
+     "controller, and the user it runs as (default: configured; root)"},
     {{"config", required_argument, NULL, 'f'}, "FILE", "configuration file"},
     {{"topology", required_argument, NULL, 't'}, "WHAT", "real, synthetic:\"pack:2 core:4\", or FILE.xml"},
     {{"gres", required_argument, NULL, 'g'}, "LIST", "generic resources, gpu:a100:4,..."},
@@ -54,7 +55,7 @@ static void usage(FILE *out)
         char left[64];
         snprintf(left, sizeof(left), "--%s%s%s", options[i].o.name,
                  options[i].arg ? "=" : "", options[i].arg ? options[i].arg : "");
-        fprintf(out, "  %-24s %s\n", left, options[i].help);
+        fprintf(out, "  %-30s %s\n", left, options[i].help);
     }
 }
 
@@ -125,6 +126,20 @@ static uid_t uid_of(const char *user, const char *what)
         return (uid_t)-1;
     }
     return pw->pw_uid;
+}
+
+/* [USER@]HOST:PORT. The user is what the node trusts: only a service that runs as that user,
+ * says munge, is the controller. */
+static void controller_read(struct noded *d)
+{
+    const char *text = d->opts.controller, *at = text ? strrchr(text, '@') : NULL;
+    if (!text)
+        d->controller = xasprintf("%s:%u", d->conf->ctld_host, (unsigned)d->conf->ctld_port);
+    else
+        d->controller = xstrdup(at ? at + 1 : text);
+    char *user = at ? strndup(text, (size_t)(at - text)) : xstrdup(d->conf->ctld_user);
+    d->ctld_uid = uid_of(user, "controller user");
+    free(user);
 }
 
 static char *own_name(void)
@@ -263,13 +278,10 @@ static int noded_setup(struct noded *d, struct err *err)
     d->addr = xstrdup(d->opts.addr ? d->opts.addr : d->name);
     d->port = d->opts.port_given ? d->opts.port : d->conf->node_port;
     d->spool = path_expand(d->opts.spool ? d->opts.spool : d->conf->node_spool_dir, d->name);
-    d->controller = d->opts.controller ? xstrdup(d->opts.controller)
-                                       : xasprintf("%s:%u", d->conf->ctld_host,
-                                                   (unsigned)d->conf->ctld_port);
+    controller_read(d);
     if (!d->opts.munge_socket)
         d->opts.munge_socket = d->munge_socket = xstrdup(d->conf->munge_socket);
     d->node_uid = geteuid();
-    d->ctld_uid = uid_of(d->conf->ctld_user, "controller user");
     d->started = clock_wall_usec();
     inventory_boot_id(d->boot_id, sizeof(d->boot_id));
     if (strlen(d->name) > NAME_LEN_MAX || strchr(d->name, '/') || !d->name[0])

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cluster import Cluster, wait_for
+from cluster import PREFIX, Cluster, wait_for
 
 pytestmark = pytest.mark.sanitized
 
@@ -246,3 +246,17 @@ def test_nodes_are_taken_in_the_order_of_their_names():
         job = c.sbatch("-N2", "-n2", "-o", "/dev/null", wrap="true")
         c.wait_done(job)
         assert c.job(job)["NodeList"] == "n[1-2]"
+
+
+def test_a_node_needs_no_configuration_but_the_controllers_address():
+    with Cluster(nodes=0) as c:
+        argv = [os.path.join(PREFIX, "sbin/slurmlike-d"), "--name", "bare", "--addr", "127.0.0.1",
+                "--port", "0", "--spool", c.dir + "/bare", "--munge-socket",
+                c.dir + "/munge/socket", "--topology", "synthetic:core:2 pu:1",
+                "--config", c.script("", name="empty.conf", shebang=""),
+                "--controller", "%s@127.0.0.1:%d" % (c.ctld_user, c.port)]
+        c.spawn("node-bare", argv)
+        c.wait_nodes(count=1)
+        job = c.sbatch("-o", "bare.%j", wrap="echo $SLURMD_NODENAME")
+        assert c.wait_done(job) == "COMPLETED"
+        assert c.read("bare.%d" % job) == "bare\n"
