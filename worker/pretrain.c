@@ -14,9 +14,6 @@ static int run(struct settings *set, const struct comm *comm, struct err *err)
     int rc = settings_check_ranks(set, comm->ranks, err);
     if (rc < 0)
         return EXIT_USAGE;
-    rc = place_check_launch(comm, err);
-    if (rc < 0)
-        return EXIT_ERROR;
     place_catch_signals();
     rc = train_open(&t, set, comm, err);
     if (rc == 0)
@@ -31,6 +28,9 @@ static int run_mpi(struct settings *set)
     struct comm comm;
     struct err err = {0};
     place_before_mpi();
+    if (place_check_launch(&err) < 0)
+        return place_launcher_rank() == 0 ? command_fail("pretrain", &err, EXIT_ERROR)
+                                          : EXIT_ERROR;
     if (MPI_Init(NULL, NULL) != MPI_SUCCESS) {
         fprintf(stderr, "worker pretrain: MPI does not start\n");
         return EXIT_ERROR;

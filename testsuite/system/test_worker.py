@@ -283,11 +283,16 @@ def test_help_and_version(place):
 def test_srun_over_virtual_nodes_gives_the_same_numbers(place, straight):
     with Cluster(nodes=4, cpus=4) as c:
         c.wait_nodes()
-        if "pmix" not in c.ok("srun", "--mpi=list"):
-            pytest.skip("srun has no PMIx in this build")
         for nodes, tasks in ((1, 2), (2, 4), (4, 4)):
             d = fresh(place, "srun%d" % nodes)
             c.ok("srun", "--mpi=pmix", "-N", nodes, "-n", tasks, "worker", "pretrain", *QUICK,
                  cwd=d, timeout=120)
             assert curve(d) == curve(straight)
             assert tensors(last(d, 50)) == tensors(last(straight, 50))
+        d = fresh(place, "alone")
+        r = c.run("srun", "--mpi=none", "-n", 2, "worker", "pretrain", *QUICK, cwd=d)
+        assert r.rc == 1 and r.err.count("start it with srun --mpi=pmix") == 1, r
+        assert not os.path.exists(d / "checkpoints")
+        r = c.run("sbatch", "--wait", "--wrap", "worker pretrain " + " ".join(QUICK), cwd=d)
+        assert r.rc == 0, r  # one rank, without srun
+        assert curve(d) == curve(straight)

@@ -30,13 +30,13 @@ int place_launcher_rank(void)
     return 0;
 }
 
-int place_check_launch(const struct comm *c, struct err *err)
+int place_check_launch(struct err *err)
 {
     int tasks = env_number("SLURM_STEP_NUM_TASKS");
-    if (c->ranks > 1 || tasks <= 1 || getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK"))
+    if (tasks < 1 || getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK"))
         return 0;
     return err_set(err, -EINVAL,
-                   "this step has %d tasks but MPI knows of one: start it with "
+                   "the tasks of this step (%d) cannot find each other: start it with "
                    "srun --mpi=pmix", tasks);
 }
 

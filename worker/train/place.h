@@ -13,8 +13,9 @@
 void place_before_mpi(void);
 /* Rank that the launcher gave this process, or 0; needs no MPI. */
 int place_launcher_rank(void);
-/* Several tasks of which each believes to be alone: no PMIx. Error text in err. */
-int place_check_launch(const struct comm *c, struct err *err);
+/* Before MPI_Init, which would say it at length: a step without PMIx, in which
+ * each task would train alone. */
+int place_check_launch(struct err *err);
 /* Threads for this rank when nobody asked for a number. Collective over a node. */
 int place_threads(const struct comm *c);
 /* Processors that `threads` of this rank really have: less than that many where
