@@ -334,6 +334,66 @@ def test_a_spool_that_others_can_write_is_refused(cluster, users, mode):
     assert r.rc == 1 and spool in r.err and "chmod" in r.err, r
 
 
+FORGE = """
+#include <stdlib.h>
+#include <sys/types.h>
+uid_t geteuid(void) { return (uid_t)atoi(getenv("FORGED_UID")); }
+uid_t getuid(void) { return (uid_t)atoi(getenv("FORGED_UID")); }
+gid_t getegid(void) { return (gid_t)atoi(getenv("FORGED_GID")); }
+gid_t getgid(void) { return (gid_t)atoi(getenv("FORGED_GID")); }
+"""
+JOIN = """
+import ctypes, os
+pmix = ctypes.CDLL("libpmix.so.2")
+os.write(1, b"%d" % pmix.PMIx_Init(ctypes.create_string_buffer(512), None, ctypes.c_size_t(0)))
+os._exit(0)
+"""
+
+
+def test_another_user_cannot_come_as_a_rank_of_an_mpi_job(cluster, users):
+    """libpmix believes a client's uid; what keeps others out is that they cannot name the
+    job's namespace."""
+    r = cluster.run("srun", "--mpi=list")
+    if "pmix" not in r.out + r.err:
+        pytest.skip("built without PMIx")
+    source, forge = os.path.join(cluster.dir, "forge.c"), os.path.join(cluster.dir, "forge.so")
+    with open(source, "w") as f:
+        f.write(FORGE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", forge, source], check=True)
+    os.chmod(forge, 0o755)
+    p = cluster.popen("srun", "--mpi=pmix", "-n1", "sh", "-c",
+                      "env >pmix.env.new; mv pmix.env.new pmix.env; exec sleep 1000",
+                      user=users[0], cwd=cluster.work)
+    try:
+        told = cluster.wait_file("pmix.env", "PMIX_NAMESPACE")
+        env = dict(l.split("=", 1) for l in told.splitlines() if l.startswith("PMIX_"))
+        alice = pwd.getpwnam(users[0])
+        env.update(FORGED_UID=str(alice.pw_uid), FORGED_GID=str(alice.pw_gid),
+                   PMIX_SERVER_TMPDIR="/tmp", PMIX_SYSTEM_TMPDIR="/tmp",
+                   LD_PRELOAD=forge)
+        name = env["PMIX_NAMESPACE"]
+        job, secret = name.split(".")[1], name.split(".")[-1]
+        seen = [n for n in os.listdir("/dev/shm") if n.startswith("slurmlike.%s.0." % job)]
+        guesses = ["slurmlike.%s.0.0" % job, name[:-1] + "x"] + seen + \
+            [n.rsplit(".", 1)[0] for n in seen]
+        for guess in guesses:
+            r = cluster.run("/usr/bin/python3", "-c", JOIN, user=users[1],
+                            env=dict(env, PMIX_NAMESPACE=guess))
+            assert int(r.out) != 0, (guess, r)
+        assert not any(secret in n for n in os.listdir("/dev/shm"))
+        r = cluster.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", user=users[1])
+        assert secret not in r.out
+        for n in os.listdir(cluster.dir):
+            if n.endswith(".log"):
+                assert secret not in cluster.log(n[:-4]), n
+        # the name is indeed all that was missing
+        r = cluster.run("/usr/bin/python3", "-c", JOIN, user=users[1], env=env)
+        assert int(r.out) == 0, r
+    finally:
+        p.terminate()
+        p.communicate()
+
+
 # ---- the network ---------------------------------------------------------------------------
 
 

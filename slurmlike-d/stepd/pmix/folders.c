@@ -33,8 +33,13 @@ static int folder_make(const char *path, struct err *err)
 static void shm_make(void)
 {
     struct err err;
-    char *path = xasprintf("/dev/shm/%s.%s", server.nspace, server.step->opts->node);
-    char *link = xasprintf("%s/shm", server.step->dir);
+    const struct step *s = server.step;
+    const Sl__Allocation *alloc = s->launch->job->alloc;
+    /* job ids begin again in every cluster: the start time tells them apart */
+    char *path = xasprintf("/dev/shm/slurmlike.%u.%u.%u.%llx.%s", s->job_id, s->step_id,
+                           s->restart, alloc ? (unsigned long long)alloc->start : 0,
+                           s->opts->node);
+    char *link = xasprintf("%s/shm", s->dir);
     if (symlink(path, link) == 0 && folder_make(path, &err) == 0) {
         server.shm = path;
     } else {

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NSPACE_SECRET_BYTES 8 /* beyond guessing over a socket */
+
 struct server server;
 extern char **environ;
 
@@ -66,13 +68,21 @@ static void module_message(const struct mpi_msg *m)
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-/* Job ids begin again in every cluster, and clients name shared memory after the nspace:
- * the start time tells them apart. */
-static void nspace_name(const struct step *s)
+/* Clients reach libpmix by TCP, where it takes their word for who they are: any user of
+ * the machine could come as a rank of the job. But a client has to name the nspace, so
+ * half of the job's secret makes that one nobody can name who is not told. It must
+ * appear in no file name, command line or log. */
+static int nspace_name(const struct step *s, struct err *err)
 {
-    const Sl__Allocation *alloc = s->launch->job->alloc;
-    snprintf(server.nspace, sizeof(server.nspace), "slurmlike.%u.%u.%u.%llx", s->job_id,
-             s->step_id, s->restart, alloc ? (unsigned long long)alloc->start : 0);
+    const ProtobufCBinaryData *secret = &s->launch->job->secret;
+    int n = snprintf(server.nspace, sizeof(server.nspace), "slurmlike.%u.%u.%u.", s->job_id,
+                     s->step_id, s->restart);
+    if (secret->len < 2 * NSPACE_SECRET_BYTES)
+        return err_set(err, SL_EPROTO, "the launch of step %s has no secret", s->name);
+    for (size_t i = 0; i < NSPACE_SECRET_BYTES; i++, n += 2)
+        snprintf(server.nspace + n, sizeof(server.nspace) - (size_t)n, "%02x",
+                 secret->data[secret->len - NSPACE_SECRET_BYTES + i]);
+    return 0;
 }
 
 static void ranks_index(const struct step *s)
@@ -149,9 +159,10 @@ static int module_start(const struct mpi_host *h, struct err *err)
 
     server.host = h;
     server.step = s;
-    nspace_name(s);
     ranks_index(s);
-    rc = folders_make(err);
+    rc = nspace_name(s, err);
+    if (rc == 0)
+        rc = folders_make(err);
     if (rc == 0)
         rc = upcall_start(err);
     if (rc == 0)
