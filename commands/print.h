@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "job/field.h"
+#include "wire/slurmlike.pb-c.h"
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -34,5 +35,10 @@ struct json_t *print_json_object(const struct field *const *fields, size_t count
                                  char *const *cells);
 void print_json_put(struct print_json *j, struct json_t *row);
 void print_json_end(struct print_json *j);
+/* The answer to a request that changes something: an error for each object that failed.
+ * Returns how many there are. */
+size_t print_json_ack(const char *command, const Sl__Ack *ack, FILE *out);
+/* {"meta": {...}, "errors": [], name: value}; takes value over. */
+void print_json_value(const char *command, const char *name, struct json_t *value, FILE *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "print.h"
 
+#include "base/err.h"
 #include "config.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -147,4 +148,40 @@ void print_json_end(struct print_json *j)
 {
     head(j);
     fprintf(j->out, "%s]}\n", j->rows == 0 ? "" : "\n");
+}
+
+static json_t *meta_value(const char *command)
+{
+    return json_pack("{s:{s:s,s:s},s:s}", "plugin", "type", "command", "name", command, "version",
+                     PACKAGE_NAME " " PACKAGE_VERSION);
+}
+
+static void root_print(json_t *root, FILE *out)
+{
+    json_dumpf(root, out, JSON_INDENT(2));
+    fputc('\n', out);
+    json_decref(root);
+}
+
+size_t print_json_ack(const char *command, const Sl__Ack *ack, FILE *out)
+{
+    json_t *errors = json_array();
+    for (size_t i = 0; i < ack->n_errors; i++) {
+        const Sl__JobError *e = ack->errors[i];
+        json_array_append_new(errors,
+                              json_pack("{s:o,s:i,s:o}", "object", text_value(e->what),
+                                        "error_number", (int)e->code, "error",
+                                        text_value(e->text[0] != '\0' ? e->text : err_name(e->code))));
+    }
+    if (ack->n_errors == 0 && ack->code != 0)
+        json_array_append_new(errors, json_pack("{s:i,s:o}", "error_number", (int)ack->code, "error",
+                                                text_value(ack->text)));
+    size_t count = json_array_size(errors);
+    root_print(json_pack("{s:o,s:o}", "meta", meta_value(command), "errors", errors), out);
+    return count;
+}
+
+void print_json_value(const char *command, const char *name, json_t *v, FILE *out)
+{
+    root_print(json_pack("{s:o,s:[],s:o}", "meta", meta_value(command), "errors", name, v), out);
 }

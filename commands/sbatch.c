@@ -145,7 +145,8 @@ static void say_submitted(const struct job_request *r, const Sl__SubmitReply *re
     if (reply->message[0] != '\0')
         command_say(program, "%s", reply->message);
     if (r->json)
-        printf("{\"job_id\": %u}\n", reply->job_id);
+        printf("{\"meta\": {\"plugin\": {\"type\": \"command\", \"name\": \"sbatch\"}}, "
+               "\"errors\": [], \"job_id\": %u}\n", reply->job_id);
     else if (r->parsable)
         printf("%u\n", reply->job_id);
     else if (!r->quiet)

@@ -5,6 +5,7 @@
 #include "command.h"
 
 #include "job/state.h"
+#include "print.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static const char program[] = "scancel";
 static struct {
     const char *account, *name, *partition, *qos, *reservation, *signal, *state, *user, *nodelist,
         *wckey;
-    bool batch, full, hurry, interactive, me, quiet, verbose, help, usage, version, ctld;
+    bool batch, full, hurry, interactive, json, me, quiet, verbose, help, usage, version, ctld;
 } opt;
 
 static const struct command_option options[] = {
@@ -30,6 +31,7 @@ static const struct command_option options[] = {
     {"interactive", 'i', NULL, "ask before each job", NULL, &opt.interactive,
      "SCANCEL_INTERACTIVE"},
     {"jobname", 'n', "name", "only jobs of this name", &opt.name, NULL, "SCANCEL_NAME"},
+    {"json", 0, NULL, "print the result as JSON", NULL, &opt.json, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
     {"name", 0, "name", "only jobs of this name", &opt.name, NULL, NULL},
     {"nodelist", 'w', "nodes", "only jobs that use one of these nodes", &opt.nodelist, NULL,
@@ -189,7 +191,11 @@ static int send(Sl__CancelRequest *q, struct err *err)
         rc = command_fail(program, err);
     else {
         ack_forgive((Sl__Ack *)m.body);
-        rc = command_ack(program, "Kill job error on job id", (const Sl__Ack *)m.body);
+        const Sl__Ack *ack = (const Sl__Ack *)m.body;
+        if (opt.json)
+            rc = print_json_ack(program, ack, stdout) != 0 ? command_exit_error() : 0;
+        else
+            rc = command_ack(program, "Kill job error on job id", ack);
         wire_msg_clear(&m);
     }
     client_fini(&c);

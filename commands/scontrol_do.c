@@ -4,8 +4,10 @@
 #include "alloc.h"
 #include "job/field.h"
 #include "job/state.h"
+#include "print.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,11 @@ static int ack_call(struct scontrol *s, enum wire_type type, const ProtobufCMess
     int rc = client_call(&s->client, type, m, WIRE_ACK, 0, &reply, &err);
     if (rc != 0)
         return scontrol_fail(1, "%s", err.text);
-    rc = command_ack(scontrol_program, verb, (const Sl__Ack *)reply.body);
+    const Sl__Ack *ack = (const Sl__Ack *)reply.body;
+    if (s->json)
+        rc = print_json_ack(scontrol_program, ack, stdout) != 0 ? command_exit_error() : 0;
+    else
+        rc = command_ack(scontrol_program, verb, ack);
     wire_msg_clear(&reply);
     return rc;
 }
@@ -214,13 +220,16 @@ int scontrol_update(struct scontrol *s, int argc, char **argv)
 
 /* ---- the controller itself ---------------------------------------------------------------- */
 
+#define PING_TIMEOUT (2 * USEC_PER_SEC)
+
 static int control(struct scontrol *s, Sl__ControlOp op, const char *argument,
                    struct wire_msg *reply, struct err *err)
 {
+    usec_t timeout = op == SL__CONTROL_OP__CONTROL_PING ? PING_TIMEOUT : 0;
     Sl__ControlRequest q = SL__CONTROL_REQUEST__INIT;
     q.op = op;
     q.argument = (char *)argument;
-    return client_call(&s->client, WIRE_CONTROL, &q.base, WIRE_CONTROL_REPLY, 0, reply, err);
+    return client_call(&s->client, WIRE_CONTROL, &q.base, WIRE_CONTROL_REPLY, timeout, reply, err);
 }
 
 int scontrol_ping(struct scontrol *s, int argc, char **argv)
@@ -231,7 +240,12 @@ int scontrol_ping(struct scontrol *s, int argc, char **argv)
     (void)argc, (void)argv;
     bool up = control(s, SL__CONTROL_OP__CONTROL_PING, "", &m, &err) == 0;
 
-    printf("Slurmctld(primary) at %s is %s\n", host, up ? "UP" : "DOWN");
+    if (s->json)
+        print_json_value(scontrol_program, "pings",
+                         json_pack("[{s:s,s:s,s:s}]", "hostname", host, "pinged",
+                                   up ? "UP" : "DOWN", "mode", "primary"), stdout);
+    else
+        printf("Slurmctld(primary) at %s is %s\n", host, up ? "UP" : "DOWN");
     if (up)
         wire_msg_clear(&m);
     else if (err.code != SL_ECTLD_DOWN)
@@ -271,6 +285,11 @@ static void config_line(const char *key, const char *value, void *arg)
     printf("%-28s = %s\n", key, value[0] != '\0' ? value : "(null)");
 }
 
+static void config_member(const char *key, const char *value, void *arg)
+{
+    json_object_set_new(arg, key, json_string(value));
+}
+
 int scontrol_config(struct scontrol *s)
 {
     struct wire_msg m;
@@ -284,8 +303,14 @@ int scontrol_config(struct scontrol *s)
     wire_msg_clear(&m);
     if (conf == NULL)
         return scontrol_fail(1, "%s", err.text);
-    printf("Configuration data as of %s\n", time_format(clock_wall_usec(), now));
-    conf_each(conf, config_line, NULL);
+    if (s->json) {
+        json_t *all = json_object();
+        conf_each(conf, config_member, all);
+        print_json_value(scontrol_program, "config", all, stdout);
+    } else {
+        printf("Configuration data as of %s\n", time_format(clock_wall_usec(), now));
+        conf_each(conf, config_line, NULL);
+    }
     conf_destroy(conf);
     return 0;
 }

@@ -15,6 +15,7 @@
 
 #define DIAL_TIMEOUT (2 * USEC_PER_SEC)
 #define CALL_TIMEOUT (30 * USEC_PER_SEC)
+#define SAY_AFTER (2 * USEC_PER_SEC) /* a person at a terminal is told that it is not us */
 #define RETRY_FIRST (50 * 1000) /* between attempts, doubled each time */
 #define RETRY_MAX USEC_PER_SEC
 #define KEPT_MAX 65536u /* messages for later; beyond it the peer floods us */
@@ -197,9 +198,16 @@ static int recv_tag(struct client *c, uint32_t tag, usec_t timeout, struct wire_
                     struct err *err)
 {
     usec_t deadline = clock_mono_usec() + timeout;
+    bool said = timeout <= SAY_AFTER || !isatty(STDERR_FILENO);
     for (;;) {
         usec_t left = deadline - clock_mono_usec();
-        int rc = wire_recv(c->conn, left > 0 ? left : 0, m, err);
+        usec_t wait = !said && left > SAY_AFTER ? SAY_AFTER : left;
+        int rc = wire_recv(c->conn, wait > 0 ? wait : 0, m, err);
+        if (rc == 0 && !said) {
+            said = true;
+            fprintf(stderr, "%s: the controller does not answer, still waiting\n", c->program);
+            continue;
+        }
         if (rc == 0)
             return err_set(err, -ETIMEDOUT, "no answer from the controller within %d s",
                            (int)(timeout / USEC_PER_SEC));

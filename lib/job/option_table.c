@@ -152,6 +152,8 @@ static const struct option table[] = {
          "SBATCH_JOB_NAME SALLOC_JOB_NAME SLURM_JOB_NAME", opt_job_name, J(name), S(name))},
     {ROW("jobid", 0, REQ, SR, "job", "run the step in this allocation", "SLURM_JOB_ID",
          opt_pub_text, P(jobid), NIL)},
+    {REFUSED("json", 0, NO, SA | SR, NULL, "print the result as JSON", NULL,
+             "a result as JSON, next to the output of what is run")},
     {ROW("json", 0, NO, SB, NULL, "print the result as JSON", NULL, opt_pub_flag, P(json), NIL)},
     {ROW("kill-command", 'K', MAY, SA, "signal", "end the command when the allocation is revoked",
          "SALLOC_KILL_CMD", opt_kill_command, P(kill_command), NIL)},

@@ -141,6 +141,21 @@ def test_json_values(cluster):
     assert node["name"] == "n1" and node["cpus"] == 4 and isinstance(node["partitions"], list)
 
 
+def test_json_of_what_changes_things(cluster):
+    d = json.loads(cluster.ok("sbatch", "--json", "-H", "--wrap", "true"))
+    job = d["job_id"]
+    assert d["errors"] == [] and cluster.state(job) == "PENDING"
+    assert json.loads(cluster.ok("scontrol", "--json", "release", job))["errors"] == []
+    assert json.loads(cluster.ok("scancel", "--json", job))["errors"] == []
+    for argv in (["scancel", "--json", "999999"], ["scontrol", "--json", "hold", "999999"],
+                 ["scontrol", "--json", "update", "JobId=999999", "Comment=x"]):
+        r = cluster.run(*argv)
+        errors = json.loads(r.out)["errors"]
+        assert r.rc == 1 and errors[0]["object"] == "999999" and "job id" in errors[0]["error"], r
+    assert json.loads(cluster.ok("scontrol", "--json", "ping"))["pings"][0]["pinged"] == "UP"
+    assert json.loads(cluster.ok("scontrol", "--json", "show", "config"))["config"]["cluster_name"] == "test"
+
+
 def test_an_empty_answer_is_json_too(cluster):
     for argv in (["squeue", "-n", "nobody", "--json"], ["sacct", "-j", "999999", "--json"]):
         assert json.loads(cluster.ok(*argv))["jobs"] == []
