@@ -142,7 +142,7 @@ static void conf_take(struct noded *d, const char *text)
     conf_destroy(d->conf);
     d->conf = fresh;
     if (!same)
-        zygote_stop(d); /* the next step's zygote gets the new settings */
+        zygote_retire(d); /* the next step's zygote gets the new settings */
 }
 
 static void on_registered(struct ctld_link *c, const Sl__NodeRegistered *m)

@@ -174,6 +174,9 @@ void job_report(struct noded *d, const struct job *j, Sl__ReportKind kind, const
 
 int zygote_start(struct noded *d, struct err *err);
 void zygote_stop(struct noded *d);
+/* The next step gets a new one, with the settings of then; what this one was asked for it
+ * still does. */
+void zygote_retire(struct noded *d);
 int supervisors_listen(struct noded *d, struct err *err);
 void supervisors_close(struct noded *d);
 void step_drop(struct noded *d, struct step *s); /* the record, not the step */

@@ -31,6 +31,7 @@
 #define CHECK_MSEC_MAX 1000
 #define HELLO_MSEC_MAX 30000  /* spawn to hello, on a machine under heavy load */
 #define KILL_MSEC 20
+#define ZYGOTE_CHECK_MSEC 100
 #define RECORD_RETRY_MSEC 1000 /* the spool is full: until the supervisor says it again */
 #define ASKS_WAITING_MAX 1024
 
@@ -170,6 +171,30 @@ void zygote_stop(struct noded *d)
     d->zygote = NULL;
     wire_link_close(z->link); /* end of file: it exits, its supervisors stay */
     zygote_free(z);
+}
+
+/* Until it has ended: a child of ours must be waited for. */
+static void on_zygote_ends(evutil_socket_t fd, short what, void *arg)
+{
+    struct zygote *z = arg;
+    struct timeval soon = {0, ZYGOTE_CHECK_MSEC * 1000};
+    int status;
+    (void)fd;
+    (void)what;
+    if (waitpid(z->pid, &status, WNOHANG) != 0)
+        free(z);
+    else
+        event_base_once(z->d->base, -1, EV_TIMEOUT, on_zygote_ends, z, &soon);
+}
+
+void zygote_retire(struct noded *d)
+{
+    struct zygote *z = d->zygote;
+    if (!z)
+        return;
+    d->zygote = NULL;
+    wire_link_finish(z->link);
+    on_zygote_ends(-1, 0, z);
 }
 
 /* ---- step records -------------------------------------------------------------------- */
