@@ -268,6 +268,21 @@ static int step_lost(struct srun *s, const struct err *why)
     return s->code > 0 ? s->code : command_exit_error();
 }
 
+/* Ends tasks that an abort's signal did not end; how long poll() may sleep then. */
+static int abort_turn(struct srun *s, int timeout)
+{
+    usec_t now = clock_mono_usec();
+    if (s->terminate_at == 0)
+        return timeout;
+    if (now >= s->terminate_at) {
+        srun_terminate(s);
+        s->terminate_at = 0;
+        return timeout;
+    }
+    int left = (int)((s->terminate_at - now) / 1000 + 1);
+    return timeout < 0 || timeout > left ? left : timeout;
+}
+
 static int loop(struct srun *s)
 {
     struct err err = {0};
@@ -277,7 +292,7 @@ static int loop(struct srun *s)
                               {.fd = s->signal_fd, .events = POLLIN},
                               {.fd = s->own_job ? alloc_fd(&s->alloc) : -1, .events = POLLIN},
                               {.fd = input ? STDIN_FILENO : -1, .events = POLLIN}};
-        int timeout = s->own_job ? alloc_poll_timeout(&s->alloc) : -1;
+        int timeout = abort_turn(s, s->own_job ? alloc_poll_timeout(&s->alloc) : -1);
         if (wire_conn_pending(s->step))
             timeout = 0;
         if (poll(p, 4, timeout) < 0 && errno != EINTR)
@@ -323,6 +338,7 @@ static void srun_fini(struct srun *s)
     srun_io_fini(s);
     wire_conn_close(s->step);
     wire_conn_close(s->manager);
+    free(s->root_sock);
     if (s->layout != NULL)
         sl__step_layout__free_unpacked(s->layout, NULL);
     if (s->nodes != NULL)

@@ -29,6 +29,8 @@ struct srun {
     bool own_job;            /* outside an allocation: the job ends with the step */
     uint32_t job_id, step_id;
     struct wire_conn *manager; /* inside an allocation, until we own the step; else NULL */
+    bool local;              /* the manager was reached on this machine */
+    char *root_sock;         /* the root's Unix socket there; NULL: none */
     struct wire_conn *step;  /* to the step's root supervisor */
     Sl__Allocation *nodes;   /* the allocation, for names */
     Sl__StepLayout *layout;
@@ -52,6 +54,7 @@ struct srun {
     /* signals */
     usec_t interrupted;      /* monotonic time of the last Ctrl-C, 0: none */
     unsigned aborts;         /* how often the user asked to abort */
+    usec_t terminate_at;     /* monotonic: when tasks that did not heed it are ended; 0: never */
     bool raw;
 };
 

@@ -15,6 +15,8 @@ static const int handled[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,   SIGUSR1,
                               SIGUSR2, SIGALRM, SIGCONT, SIGWINCH, SIGTSTP};
 static sigset_t mask_before;
 
+#define ABORT_GRACE (2 * USEC_PER_SEC) /* for the tasks to end by the signal itself */
+
 int srun_signals_open(struct srun *s, struct err *err)
 {
     sigset_t set;
@@ -65,8 +67,8 @@ static int abort_step(struct srun *s, int signal)
     srun_signal_tasks(s, signal);
     command_say(srun_program,
                 "Job step aborted: Waiting up to %lld seconds for job step to finish.",
-                (long long)(s->alloc.client.conf->kill_wait / USEC_PER_SEC) + 2);
-    srun_terminate(s);
+                (long long)((s->alloc.client.conf->kill_wait + ABORT_GRACE) / USEC_PER_SEC));
+    s->terminate_at = clock_mono_usec() + ABORT_GRACE;
     return 0;
 }
 

@@ -90,6 +90,23 @@ static struct wire_conn *route_dial(struct srun *s, const char *target, const ch
     }
 }
 
+/* Without munge and TLS, when the other end is on this machine and one of the system's. NULL:
+ * it is not, and TCP is the way. */
+static struct wire_conn *local_dial(struct srun *s, const char *path)
+{
+    uid_t system;
+    if (path == NULL || *path == '\0' || node_uid(s->alloc.client.conf, &system, NULL) != 0)
+        return NULL;
+    char *target = xasprintf("unix:%s", path);
+    struct wire_conn *c = wire_dial(target, NULL, NULL);
+    free(target);
+    if (c != NULL && wire_conn_peer(c)->uid != 0 && wire_conn_peer(c)->uid != system) {
+        wire_conn_close(c);
+        c = NULL;
+    }
+    return c;
+}
+
 static char *node_target(const Sl__AllocNode *n)
 {
     const char *addr = n->addr[0] != '\0' ? n->addr : n->name;
@@ -99,11 +116,19 @@ static char *node_target(const Sl__AllocNode *n)
 
 /* ---- inside an allocation: a step from the job's manager ---------------------------------- */
 
+/* A variable that the job we ask a step of has set; NULL: none. */
+static const char *job_variable(const struct srun *s, const char *name)
+{
+    const char *value = getenv(name), *job = getenv("SLURM_JOB_ID");
+    bool ours = job != NULL && strtoul(job, NULL, 10) == s->job_id;
+    return ours && value != NULL && *value != '\0' ? value : NULL;
+}
+
 /* Where the manager is: the job's own variable, else the controller knows. */
 static int manager_target(struct srun *s, char **target, struct err *err)
 {
-    const char *addr = getenv("SLURMLIKE_JOB_ADDR"), *job = getenv("SLURM_JOB_ID");
-    if (addr != NULL && *addr != '\0' && job != NULL && strtoul(job, NULL, 10) == s->job_id) {
+    const char *addr = job_variable(s, "SLURMLIKE_JOB_ADDR");
+    if (addr != NULL) {
         *target = xstrdup(addr);
         return 0;
     }
@@ -138,6 +163,8 @@ static int created_take(struct srun *s, struct wire_msg *m, struct err *err)
     s->nodes = c->alloc;
     c->layout = NULL;
     c->alloc = NULL;
+    if (s->local && c->root_sock[0] != '\0')
+        s->root_sock = xstrdup(c->root_sock);
     return 0;
 }
 
@@ -190,21 +217,28 @@ static int created_wait(struct srun *s, struct wire_conn *c, struct err *err)
     }
 }
 
+static struct wire_conn *manager_dial(struct srun *s, struct err *err)
+{
+    char route[32], *target = NULL;
+    struct wire_conn *c = local_dial(s, job_variable(s, "SLURMLIKE_JOB_SOCK"));
+    s->local = c != NULL;
+    if (c != NULL || manager_target(s, &target, err) != 0)
+        return c;
+    snprintf(route, sizeof(route), "job:%u", s->job_id);
+    c = route_dial(s, target, route, err);
+    free(target);
+    return c;
+}
+
 int srun_create_step(struct srun *s, struct err *err)
 {
     Sl__StepCreate q = SL__STEP_CREATE__INIT;
-    char route[32], *target = NULL;
-    int rc = manager_target(s, &target, err);
-    if (rc != 0)
-        return rc;
-    snprintf(route, sizeof(route), "job:%u", s->job_id);
-    struct wire_conn *c = route_dial(s, target, route, err);
-    free(target);
+    struct wire_conn *c = manager_dial(s, err);
     if (c == NULL)
         return err->code;
     q.job_id = s->job_id;
     q.spec = &s->req->step;
-    rc = wire_send(c, WIRE_STEP_CREATE, 1, &q.base, err);
+    int rc = wire_send(c, WIRE_STEP_CREATE, 1, &q.base, err);
     if (rc == 0)
         rc = created_wait(s, c, err);
     if (rc == 0)
@@ -251,17 +285,26 @@ static int attached_take(struct srun *s, struct wire_msg *m, struct err *err)
     return layout_check(s, err);
 }
 
+static struct wire_conn *root_dial(struct srun *s, struct err *err)
+{
+    char route[48];
+    uint32_t first = s->layout != NULL ? s->layout->nodes[0]->alloc_index : 0;
+    struct wire_conn *c = local_dial(s, s->root_sock);
+    if (c != NULL)
+        return c;
+    snprintf(route, sizeof(route), "step:%u.%u", s->job_id, s->step_id);
+    char *target = node_target(s->nodes->nodes[first]);
+    c = route_dial(s, target, route, err);
+    free(target);
+    return c;
+}
+
 int srun_attach(struct srun *s, struct err *err)
 {
     Sl__IoAttach q = SL__IO_ATTACH__INIT;
     struct wire_msg m;
-    char route[48];
-    uint32_t first = s->layout != NULL ? s->layout->nodes[0]->alloc_index : 0;
 
-    snprintf(route, sizeof(route), "step:%u.%u", s->job_id, s->step_id);
-    char *target = node_target(s->nodes->nodes[first]);
-    s->step = route_dial(s, target, route, err);
-    free(target);
+    s->step = root_dial(s, err);
     if (s->step == NULL)
         return err->code;
     q.kind = 1;

@@ -2,6 +2,7 @@
 #include "stepd/environ.h"
 
 #include "stepd/mpi.h"
+#include "stepd/route.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,12 @@ static void env_user(struct env_list *e, const Sl__StepSpec *spec)
         name[eq - spec->env[i]] = '\0';
         env_list_set(e, name, "%s", eq + 1);
     }
+}
+
+static void env_manager(struct env_list *e, const struct step *s)
+{
+    if (s->manager && s->local)
+        env_list_set(e, ENV_JOB_SOCK, "%s", route_socket_path(s, s->step_id, e->arena));
 }
 
 static void env_supervisor(struct env_list *e, const struct step *s)
@@ -75,6 +82,7 @@ char **environ_task(struct step *s, const struct task *t, const struct bind *b,
         env_step(&e, m->job, m->spec, m->layout, s->node_index);
     env_task(&e, m->layout, s->node_index, t->rank, t->local, INT32_MAX); /* room for its own */
     env_supervisor(&e, s);
+    env_manager(&e, s);
     env_bind(&e, s, b);
     if (mpi_task_env(s, t, &e, err) < 0)
         return NULL;

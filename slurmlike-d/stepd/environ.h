@@ -15,6 +15,8 @@
 #define ENV_SECRET "SLURMLIKE_STEP_SECRET"
 /* Where the job's manager is found: "host:port" of the first node's daemon. */
 #define ENV_JOB_ADDR "SLURMLIKE_JOB_ADDR"
+/* Its Unix socket, for steps that are asked for on its own machine. */
+#define ENV_JOB_SOCK "SLURMLIKE_JOB_SOCK"
 
 /* NULL-terminated, from the arena; NULL and *err when MPI has none for the task. */
 char **environ_task(struct step *s, const struct task *t, const struct bind *b,

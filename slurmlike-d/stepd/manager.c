@@ -5,6 +5,7 @@
 #include "stepd/dlink.h"
 #include "stepd/peers.h"
 #include "stepd/pool.h"
+#include "stepd/route.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -108,6 +109,8 @@ static void answer_created(struct request *r)
     c.step_id = r->step_id;
     c.layout = r->layout;
     c.alloc = r->m->step->launch->job->alloc;
+    if (r->root == 0)
+        c.root_sock = route_socket_path(r->m->step, r->step_id, &r->arena);
     if (wire_link_send(r->client, WIRE_STEP_CREATED, r->tag, &c.base, &err) < 0)
         log_error("manager", "step=%s answer not sent: %s", r->m->step->name, err.text);
 }

@@ -3,9 +3,11 @@
 
 #include "stepd/attach.h"
 #include "stepd/manager.h"
+#include "stepd/spool.h"
 #include "stepd/tree.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 bool route_is_system(const struct step *s, uid_t uid)
@@ -88,4 +90,44 @@ void route_accept(struct step *s, const Sl__StepRoute *r, int fd)
     } else if (!route_may_own(s, wire_link_peer(l)->uid)) {
         wire_link_close(l);
     }
+}
+
+/* ---- on this machine -------------------------------------------------------------------- */
+
+char *route_socket_path(const struct step *s, uint32_t step_id, struct arena *a)
+{
+    char *dir = spool_step_dir(s->opts->spool, s->job_id, s->restart, step_id);
+    char *path = arena_printf(a, "%s/sock", dir);
+    free(dir);
+    return path;
+}
+
+static void on_local(struct wire_link *l, void *arg)
+{
+    struct step *s = arg;
+    uid_t uid = wire_link_peer(l)->uid;
+    if (!route_may_own(s, uid)) {
+        log_warn("route", "step=%s refused uid=%u", s->name, (unsigned)uid);
+        wire_link_close(l);
+        return;
+    }
+    wire_link_set_ops(l, &fresh_ops, s);
+}
+
+void route_listen(struct step *s)
+{
+    static const struct wire_listener_ops ops = {.accepted = on_local};
+    char *target = xasprintf("unix:%s/sock", s->dir);
+    struct err err;
+    if (s->root || s->manager)
+        s->local = wire_listen(s->base, target, 0666, NULL, &ops, s, &err);
+    if (!s->local && (s->root || s->manager))
+        log_verbose("route", "step=%s clients must come over TCP: %s", s->name, err.text);
+    free(target);
+}
+
+void route_unlisten(struct step *s)
+{
+    wire_listener_close(s->local);
+    s->local = NULL;
 }

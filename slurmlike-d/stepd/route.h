@@ -11,6 +11,11 @@
 
 /* fd is owned; without a key in r it is a connected Unix socket. */
 void route_accept(struct step *s, const Sl__StepRoute *r, int fd);
+/* Clients on this machine need no daemon, no munge and no TLS: the step's folder has a socket,
+ * and the kernel tells who they are. The path is valid while it lives, NULL without one. */
+void route_listen(struct step *s);
+void route_unlisten(struct step *s);
+char *route_socket_path(const struct step *s, uint32_t step_id, struct arena *a);
 /* May this uid act as the step's owner? */
 bool route_may_own(const struct step *s, uid_t uid);
 /* Is this uid another part of the system (a supervisor, a daemon)? */

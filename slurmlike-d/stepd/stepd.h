@@ -163,6 +163,7 @@ struct step {
     struct stdio *stdio;
     struct contain *contain;
     struct dlink *dlink;
+    struct wire_listener *local; /* clients on this machine; NULL: none */
     struct tree *tree;
     struct attach *attach;   /* root only */
     struct manager *steps;   /* manager only */

@@ -11,6 +11,7 @@
 #include "stepd/manager.h"
 #include "stepd/mpi.h"
 #include "stepd/record.h"
+#include "stepd/route.h"
 #include "stepd/sample.h"
 #include "stepd/spool.h"
 #include "stepd/stdio.h"
@@ -451,6 +452,8 @@ static void step_start(struct step *s)
     if (s->root)
         s->attach = attach_create(s);
     s->tree = tree_create(s);
+    if (made == 0)
+        route_listen(s);
     s->dlink = dlink_create(s);
     timer_set(s, &s->prepare_timer, PREPARE_USEC, on_prepare_timer, s);
     if (s->root && s->launch->spec->detached)
@@ -467,6 +470,7 @@ static void step_fini(struct step *s)
     timer_stop(&s->prepare_timer);
     sampler_destroy(s->sampler);
     contain_destroy(s->contain);
+    route_unlisten(s);
     spool_remove(s->dir);
     /* links that still owe their peer bytes go on until those are read */
     attach_destroy(s->attach);
