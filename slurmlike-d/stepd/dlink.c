@@ -151,7 +151,7 @@ static void on_terminate(struct step *s, const Sl__Terminate *t)
             step_signal(s, (int)t->signal, NULL, 0);
         return;
     }
-    if (!s->terminating)
+    if (!s->terminating && s->phase <= PHASE_RUNNING) /* else its tasks had ended before */
         tell_terminated(s, t->state);
     step_terminate(s, t->kill_wait_usec, end_state(s, t->state));
 }
