@@ -117,6 +117,8 @@ static void on_ack(struct sim_node *n, uint64_t seq)
     size_t k = 0;
     while (k < n->log_count && n->log[k].seq <= seq)
         k++;
+    if (k == 0)
+        return;
     memmove(n->log, n->log + k, (n->log_count - k) * sizeof *n->log);
     n->log_count -= k;
     n->log_sent = n->log_sent > k ? n->log_sent - k : 0;
@@ -169,8 +171,9 @@ void world_dial(struct world *w, uint32_t node)
     for (size_t i = 0; i < n->jobs_count; i++)
         m.jobs[m.jobs_count++] = n->job[i].run;
     m.reports = xmalloc(n->log_count * sizeof *m.reports);
-    memcpy(m.reports, n->log, n->log_count * sizeof *m.reports);
-    m.reports_count = n->log_sent = n->log_count;
+    for (size_t i = 0; i < n->log_count; i++)
+        m.reports[m.reports_count++] = n->log[i];
+    n->log_sent = n->log_count;
     PUSH(n->up.v, n->up.count, n->up.cap, m);
 }
 

@@ -396,6 +396,7 @@ void world_seal(struct world *w)
     struct generation *g = &w->flight;
     if (w->in_flight || generation_empty(&w->gather))
         return;
+    generation_fini(&w->flight); /* of a crash */
     w->flight = w->gather;
     memset(&w->gather, 0, sizeof w->gather);
     w->in_flight = true;
