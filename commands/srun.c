@@ -362,6 +362,10 @@ static int run(struct job_request *r, struct err *err)
         rc = r->jobid != NULL ? job_step(&s, err) : own_job(&s, err);
     if (rc == 0 && !(r->test_only && r->jobid == NULL))
         rc = run_step(&s, err);
+    if (s.out_error != 0) { /* a full disk: the output is not whole, whatever the tasks say */
+        command_error(srun_program, "output was lost: %s", strerror(s.out_error));
+        rc = rc != 0 ? rc : command_exit_error();
+    }
     srun_fini(&s);
     return rc;
 }

@@ -47,7 +47,8 @@ struct srun {
     /* output */
     struct line *lines[2];   /* by rank; NULL: pass through */
     int label_width;
-    bool out_gone[2];        /* our stdout or stderr was closed */
+    bool out_gone[2];        /* our stdout or stderr takes no more */
+    int out_error;           /* errno of output that was lost; 0: none, or nobody reads it */
     /* input */
     bool input_on, input_over;
     unsigned input_credit;

@@ -29,6 +29,8 @@ static void write_all(struct srun *s, int fd, const char *p, size_t n)
         }
         if (w < 0) {
             *gone = true; /* "srun ... | head": the rest is dropped, the step goes on */
+            if (errno != EPIPE)
+                s->out_error = errno;
             return;
         }
         p += w;

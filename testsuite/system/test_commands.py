@@ -88,6 +88,13 @@ def test_a_full_disk_is_an_error(cluster, argv):
     refused(r, "cannot write standard output")
 
 
+def test_srun_does_not_hide_lost_output(cluster):
+    r = cluster.run("sh", "-c", "srun -w n2 echo hi > /dev/full")
+    assert r.rc == 1 and "output was lost: No space left on device" in r.err, r
+    r = cluster.run("bash", "-c", "srun -w n2 seq 100000 | head -1; echo ${PIPESTATUS[0]}")
+    assert r.out == "1\n0\n" and r.err == "", r
+
+
 def test_a_reader_that_has_seen_enough_gets_no_complaint(cluster):
     big = cluster.sbatch("-H", "--array=1-3000", wrap="true")
     r = cluster.run("bash", "-c", "squeue -h -r -t all | head -1; echo ${PIPESTATUS[0]}")
