@@ -118,23 +118,25 @@ static void environment_clean(void)
 
 static int server_init(const struct step *s, struct err *err)
 {
-    void *list = PMIx_Info_list_start();
-    pmix_data_array_t info = {0};
+    enum { COUNT = 6 };
+    pmix_info_t info[COUNT];
     pmix_topology_t machine = {.source = (char *)"hwloc", .topology = topology};
     pmix_rank_t rank = s->node_index;
     char *name = xasprintf("slurmlike-stepd.%s", s->name);
 
-    PMIx_Info_list_add(list, PMIX_SERVER_TMPDIR, s->dir, PMIX_STRING);
-    PMIx_Info_list_add(list, PMIX_SYSTEM_TMPDIR, s->dir, PMIX_STRING);
-    PMIx_Info_list_add(list, PMIX_SERVER_NSPACE, name, PMIX_STRING);
-    PMIx_Info_list_add(list, PMIX_SERVER_RANK, &rank, PMIX_PROC_RANK);
-    PMIx_Info_list_add(list, PMIX_HOSTNAME, (char *)(uintptr_t)s->opts->node, PMIX_STRING);
-    PMIx_Info_list_add(list, PMIX_TOPOLOGY2, &machine, PMIX_TOPO);
-    pmix_status_t st = PMIx_Info_list_convert(list, &info);
-    PMIx_Info_list_release(list);
-    if (st == PMIX_SUCCESS)
-        st = PMIx_server_init(&upcall_table, info.array, info.size);
-    PMIX_DATA_ARRAY_DESTRUCT(&info);
+    memset(info, 0, sizeof(info));
+    PMIX_INFO_LOAD(&info[0], PMIX_SERVER_TMPDIR, s->dir, PMIX_STRING);
+    PMIX_INFO_LOAD(&info[1], PMIX_SYSTEM_TMPDIR, s->dir, PMIX_STRING);
+    PMIX_INFO_LOAD(&info[2], PMIX_SERVER_NSPACE, name, PMIX_STRING);
+    PMIX_INFO_LOAD(&info[3], PMIX_SERVER_RANK, &rank, PMIX_PROC_RANK);
+    PMIX_INFO_LOAD(&info[4], PMIX_HOSTNAME, s->opts->node, PMIX_STRING);
+    /* itself, not a copy: libpmix keeps what it is given */
+    PMIX_LOAD_KEY(info[5].key, PMIX_TOPOLOGY2);
+    info[5].value.type = PMIX_TOPO;
+    info[5].value.data.topo = &machine;
+    pmix_status_t st = PMIx_server_init(&upcall_table, info, COUNT);
+    for (size_t i = 0; i < COUNT - 1; i++)
+        PMIX_INFO_DESTRUCT(&info[i]);
     free(name);
     if (st != PMIX_SUCCESS)
         return err_set(err, -EIO, "the PMIx server of step %s cannot start: %s", s->name,

@@ -116,9 +116,8 @@ static void add_this_node(void *list)
 {
     const Sl__StepLayout *layout = server.step->launch->layout;
     const Sl__StepNode *node = layout->nodes[server.step->node_index];
-    char *text = peers(server.step->node_index), *xml;
+    char *text = peers(server.step->node_index);
     bool clean = true;
-    int xml_bytes;
     add_u32(list, PMIX_LOCAL_SIZE, (uint32_t)node->n_tasks);
     add_u32(list, PMIX_NODE_SIZE, (uint32_t)node->n_tasks);
     add(list, PMIX_LOCAL_PEERS, text, PMIX_STRING);
@@ -127,10 +126,8 @@ static void add_this_node(void *list)
     add(list, PMIX_TMPDIR, server.dir, PMIX_STRING);
     add(list, PMIX_NSDIR, server.dir, PMIX_STRING);
     add(list, PMIX_TDIR_RMCLEAN, &clean, PMIX_BOOL);
-    if (hwloc_topology_export_xmlbuffer(topology, &xml, &xml_bytes, 0) == 0) {
-        add(list, PMIX_LOCAL_TOPO, xml, PMIX_STRING);
-        hwloc_free_xmlbuffer(topology, xml);
-    }
+    if (topology_xml)
+        add(list, PMIX_LOCAL_TOPO, topology_xml, PMIX_STRING);
     free(text);
 }
 

@@ -99,6 +99,7 @@ void folders_env(char **env, struct arena *a);
 
 /* topology.c: the machine's, which lives as long as the process. */
 extern hwloc_topology_t topology;
+extern char *topology_xml; /* the same as text; NULL: none */
 int topology_load(struct err *err);
 
 /* fence.c; `text` of the upcall is the set: one letter for the operation, then ranks. */

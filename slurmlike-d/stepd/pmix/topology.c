@@ -7,10 +7,12 @@
 #include "stepd/pmix/server.h"
 
 hwloc_topology_t topology;
+char *topology_xml;
 
 int topology_load(struct err *err)
 {
     hwloc_topology_t t;
+    int bytes;
     if (hwloc_topology_init(&t) < 0)
         return err_errno(err, "hwloc cannot start");
     hwloc_topology_set_io_types_filter(t, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
@@ -19,6 +21,8 @@ int topology_load(struct err *err)
         hwloc_topology_destroy(t);
         return err->code;
     }
+    if (hwloc_topology_export_xmlbuffer(t, &topology_xml, &bytes, 0) < 0)
+        topology_xml = NULL; /* clients read the machine themselves */
     topology = t;
     return 0;
 }
