@@ -45,11 +45,20 @@ static bool depends_on(const struct core *c, uint32_t id, uint32_t target, uint3
     return false;
 }
 
+int depend_circle(const struct core *c, const struct job *j, struct err *err)
+{
+    uint32_t budget = DEPS_CYCLE_MAX;
+    for (uint32_t i = 0; i < j->deps_count; i++)
+        if (depends_on(c, j->deps[i].target, j->id, &budget))
+            return err_set(err, SL_EINVAL_DEPEND, "%s: job %u waits for this one already",
+                           err_name(SL_EINVAL_DEPEND), j->deps[i].target);
+    return 0;
+}
+
 /* "12", "12_3", "12+5" */
 static int target_parse(struct core *c, const struct job *j, const char **p, struct dep *d,
                         struct err *err)
 {
-    uint32_t budget = DEPS_CYCLE_MAX;
     char *end;
     unsigned long id = strtoul(*p, &end, 10), task, minutes;
     d->task = NO_VAL;
@@ -67,9 +76,6 @@ static int target_parse(struct core *c, const struct job *j, const char **p, str
     d->target = (uint32_t)id;
     if (d->target == j->id || (j->array_id && d->target == j->array_id))
         return err_set(err, SL_EINVAL_DEPEND, "%s: job %lu can not wait for itself",
-                       err_name(SL_EINVAL_DEPEND), id);
-    if (depends_on(c, d->target, j->id, &budget))
-        return err_set(err, SL_EINVAL_DEPEND, "%s: job %lu waits for this one already",
                        err_name(SL_EINVAL_DEPEND), id);
     if (!job_find(c, d->target))
         return err_set(err, SL_EINVAL_DEPEND, "%s: no job %lu", err_name(SL_EINVAL_DEPEND), id);

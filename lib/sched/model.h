@@ -403,6 +403,9 @@ int admit_fits(struct core *c, struct job *j, struct err *err);
 
 /* depend.c */
 int depend_parse(struct core *c, struct job *j, const char *text, struct err *err);
+/* Dependencies that were changed: does one of the jobs wait for j itself? A job that is
+ * only being submitted has nobody waiting for it. */
+int depend_circle(const struct core *c, const struct job *j, struct err *err);
 enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
 /* aftercorr: does the array's record stand for tasks that wait for different ones, and is
  * there an answer for one of them? Then it is to be split off, with its dependencies. */

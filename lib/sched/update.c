@@ -229,7 +229,7 @@ static int up_depend(struct update *u, const struct key *k, struct err *err)
     (void)k;
     j->deps = NULL;
     j->deps_count = 0;
-    if (depend_parse(u->c, j, u->value, err) < 0) {
+    if (depend_parse(u->c, j, u->value, err) < 0 || depend_circle(u->c, j, err) < 0) {
         free(j->deps);
         j->deps = old;
         j->deps_count = n;
