@@ -345,6 +345,8 @@ struct update {
 static int update_pairs(struct ctld *d, const struct update *u, struct command *cmd,
                         struct err *err)
 {
+    struct err why;
+    size_t done = 0;
     int rc = 0;
     cmd->kind = u->kind;
     cmd->actor = session_actor(u->s);
@@ -355,9 +357,12 @@ static int update_pairs(struct ctld *d, const struct update *u, struct command *
             continue;
         cmd->update.key = pair->key;
         cmd->update.value = pair->value;
-        rc = loop_apply(d, cmd, err);
+        rc = loop_apply(d, cmd, &why);
+        done += rc == 0;
     }
-    return rc;
+    if (rc < 0 && done > 0)
+        return err_set(err, rc, "%s (the changes named before it were made)", why.text);
+    return rc < 0 ? err_set(err, rc, "%s", why.text) : 0;
 }
 
 static int update_job(struct ctld *d, const struct target *t, void *arg, struct err *err)

@@ -105,6 +105,12 @@ def test_what_an_owner_may_not_is_refused_and_changes_nothing(cluster, users, he
     assert cluster.job(held) == before
 
 
+def test_of_several_changes_the_first_that_fails_ends_them(cluster, users, held):
+    r = update(cluster, held, "Comment=made", "NumNodes=99", "JobName=not", user=users[0])
+    refused(r, "node configuration", "before it were made")
+    assert (cluster.job(held)["Comment"], cluster.job(held)["JobName"]) == ("made", "wrap")
+
+
 def test_another_user_changes_nothing(cluster, users, held):
     before = cluster.job(held)
     refused(update(cluster, held, "Comment=mine", user=users[1]), "permission")
