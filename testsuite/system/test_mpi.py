@@ -194,6 +194,15 @@ def test_nodes_of_one_user_share_the_hostname_but_no_memory():
         gone(c)
 
 
+def test_steps_within_a_job_one_after_and_beside_another(four):
+    body = ("srun -N3 -n6 %s shared\n"
+            "srun --exact -N1 -n1 %s stress & srun --exact -N2 -n2 %s stress & wait\n") % ((four.checks,) * 3)
+    job = four.sbatch("-N3", "-n6", "-o", "steps.%j", four.script(body, name="steps.sh"), env=ENV)
+    assert four.wait_done(job, timeout=180) == "COMPLETED"
+    out = four.read("steps.%d" % job)
+    assert out.count("shared: all right") == 1 and out.count("stress: all right") == 2, out
+
+
 # ---- programs from Debian's packages -----------------------------------------------------------
 
 @pytest.mark.parametrize("nodes,p,q", [(2, 1, 2), (4, 2, 2)])
