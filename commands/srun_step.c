@@ -72,9 +72,23 @@ static bool redial_wait(struct srun *s)
     return poll(&p, 1, REDIAL_MS) > 0 && srun_signals_handle(s) != 0;
 }
 
-/* A node daemon that is being restarted is waited for: its supervisors live. */
-static struct wire_conn *route_dial(struct srun *s, const char *target, const char *route,
-                                    struct err *err)
+/* By the daemon's socket, when the node is this very machine. NULL: it is not, or the daemon
+ * is away. */
+static struct wire_conn *neighbour_dial(const struct conf *conf, const char *node,
+                                        const struct wire_dial_opts *opts)
+{
+    char *path = xasprintf("%s/node.%s.sock", conf->run_dir, node);
+    char *target = xasprintf("unix:%s", path);
+    struct wire_conn *c = access(path, F_OK) == 0 ? wire_dial(target, opts, NULL) : NULL;
+    free(target);
+    free(path);
+    return c;
+}
+
+/* A node daemon that is being restarted is waited for: its supervisors live.
+ * node: NULL when only the address is known. */
+static struct wire_conn *route_dial(struct srun *s, const char *node, const char *target,
+                                    const char *route, struct err *err)
 {
     const struct conf *conf = s->alloc.client.conf;
     usec_t until = clock_mono_usec() + DIAL_TIMEOUT;
@@ -82,6 +96,9 @@ static struct wire_conn *route_dial(struct srun *s, const char *target, const ch
         .munge_socket = conf->munge_socket, .route = route, .timeout = DIAL_TIMEOUT};
     if (node_uid(conf, &opts.service_uid, err) != 0)
         return NULL;
+    struct wire_conn *near = node ? neighbour_dial(conf, node, &opts) : NULL;
+    if (near)
+        return near;
     for (;;) {
         struct wire_conn *c = wire_dial(target, &opts, err);
         bool away = err->code == -ECONNREFUSED || err->code == -ECONNRESET || err->code == -EPIPE;
@@ -225,7 +242,7 @@ static struct wire_conn *manager_dial(struct srun *s, struct err *err)
     if (c != NULL || manager_target(s, &target, err) != 0)
         return c;
     snprintf(route, sizeof(route), "job:%u", s->job_id);
-    c = route_dial(s, target, route, err);
+    c = route_dial(s, NULL, target, route, err);
     free(target);
     return c;
 }
@@ -294,7 +311,7 @@ static struct wire_conn *root_dial(struct srun *s, struct err *err)
         return c;
     snprintf(route, sizeof(route), "step:%u.%u", s->job_id, s->step_id);
     char *target = node_target(s->nodes->nodes[first]);
-    c = route_dial(s, target, route, err);
+    c = route_dial(s, s->nodes->nodes[first]->name, target, route, err);
     free(target);
     return c;
 }

@@ -30,7 +30,7 @@ struct route { /* a verified peer that waits for its supervisor */
 };
 
 struct route_table {
-    struct wire_listener *listener;
+    struct wire_listener *listener, *local;
     struct event *sweep;
     struct route *waiting;
     size_t count;
@@ -93,7 +93,7 @@ static void route_hand_over(struct noded *d, struct route *r, struct step *s)
     m.peer_uid = r->peer.uid;
     m.peer_gid = r->peer.gid;
     m.psk.data = r->psk;
-    m.psk.len = sizeof(r->psk);
+    m.psk.len = r->peer.local ? 0 : sizeof(r->psk); /* 0: as it is, not encrypted */
     m.peer = r->peer.addr;
     int fd = r->fd;
     r->fd = -1; /* the link closes it */
@@ -261,6 +261,19 @@ static struct wire_listener *listen_on(struct noded *d, uint32_t port, struct er
     return l;
 }
 
+/* For srun on this very machine, as in a job's script: no credential, no TLS. Without it
+ * they come by TCP. */
+static void listen_locally(struct noded *d)
+{
+    static const struct wire_listener_ops ops = {.routed = on_routed};
+    char *target = xasprintf("unix:%s/node.%s.sock", d->conf->run_dir, d->name);
+    struct err err;
+    d->routes->local = wire_listen(d->base, target, 0666, NULL, &ops, d, &err);
+    if (!d->routes->local)
+        log_verbose("route", "no local socket: %s", err.text);
+    free(target);
+}
+
 int routes_listen(struct noded *d, struct err *err)
 {
     struct timeval second = {1, 0};
@@ -277,6 +290,7 @@ int routes_listen(struct noded *d, struct err *err)
     d->port = wire_listener_port(d->routes->listener);
     if (any && d->port != before)
         port_keep(d);
+    listen_locally(d);
     d->routes->sweep = event_new(d->base, -1, EV_PERSIST, on_sweep, d);
     evtimer_add(d->routes->sweep, &second);
     return 0;
@@ -295,6 +309,7 @@ void routes_close(struct noded *d)
         event_free(d->routes->sweep);
     if (d->routes->listener)
         wire_listener_close(d->routes->listener);
+    wire_listener_close(d->routes->local);
     free(d->routes);
     d->routes = NULL;
 }

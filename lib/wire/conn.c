@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define DIAL_TIMEOUT (2 * USEC_PER_SEC)
@@ -68,15 +69,36 @@ static int unix_connect(const struct target *t, usec_t timeout, struct err *err)
     return fd;
 }
 
-static struct wire_conn *dial_unix(const struct target *t, usec_t timeout,
-                                   struct err *err)
+/* The kernel has said who each side is: the route is all that is left to say. */
+static int route_ask(struct wire_conn *c, const struct wire_dial_opts *opts, struct err *err)
+{
+    struct hello hello = {0};
+    uint8_t bytes[HELLO_BYTES_MAX];
+    if (c->chan.peer.uid != opts->service_uid && c->chan.peer.uid != 0)
+        return err_set(err, SL_EAUTH, "the service there runs as uid %u, not %u",
+                       (unsigned)c->chan.peer.uid, (unsigned)opts->service_uid);
+    int rc = hello_route_check(opts->route, err);
+    if (rc < 0)
+        return rc;
+    strcpy(hello.route, opts->route);
+    int n = hello_pack(&hello, bytes);
+    if (n < 0 || send(c->chan.fd, bytes, (size_t)n, MSG_NOSIGNAL) != n)
+        return err_errno(err, "route %s", opts->route);
+    return 0;
+}
+
+static struct wire_conn *dial_unix(const struct target *t, const struct wire_dial_opts *opts,
+                                   usec_t timeout, struct err *err)
 {
     int fd = unix_connect(t, timeout, err);
     if (fd < 0)
         return NULL;
     struct wire_conn *c = xcalloc(1, sizeof(*c));
     chan_init(&c->chan, fd);
-    if (peer_set_unix(&c->chan.peer, fd, err) < 0) {
+    int rc = peer_set_unix(&c->chan.peer, fd, err);
+    if (rc == 0 && opts->route && opts->route[0])
+        rc = route_ask(c, opts, err);
+    if (rc < 0) {
         wire_conn_close(c);
         return NULL;
     }
@@ -127,7 +149,7 @@ struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opt
     if (!opts)
         opts = &none;
     usec_t timeout = opts->timeout > 0 ? opts->timeout : DIAL_TIMEOUT;
-    return t.local ? dial_unix(&t, timeout, err) : dial_tcp(&t, opts, timeout, err);
+    return t.local ? dial_unix(&t, opts, timeout, err) : dial_tcp(&t, opts, timeout, err);
 }
 
 void wire_conn_close(struct wire_conn *c)

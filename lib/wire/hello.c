@@ -46,7 +46,7 @@ int hello_header(const uint8_t p[HELLO_HEADER_BYTES], struct err *err)
         return err_set(err, SL_EVERSION, "it speaks version %d.%d, this program %d.%d",
                        p[4], p[5], WIRE_VERSION_MAJOR, WIRE_VERSION_MINOR);
     unsigned cred = get_u16(p + 6), route = get_u16(p + 8);
-    if (cred == 0 || cred >= CRED_BYTES_MAX || route >= ROUTE_BYTES_MAX)
+    if (cred >= CRED_BYTES_MAX || route >= ROUTE_BYTES_MAX)
         return err_set(err, SL_EPROTO, "credential of %u and route of %u bytes", cred,
                        route);
     return (int)(cred + route);

@@ -26,7 +26,8 @@ struct hello {
 int hello_pack(const struct hello *h, uint8_t out[HELLO_BYTES_MAX]);
 /* Checks the header: bytes that follow it, or SL_EPROTO, SL_EVERSION. */
 int hello_header(const uint8_t p[HELLO_HEADER_BYTES], struct err *err);
-/* Takes apart a whole message whose header was checked. 0 or SL_EPROTO. */
+/* Takes apart a whole message whose header was checked. 0 or SL_EPROTO. On a Unix socket
+ * the credential is empty. */
 int hello_parse(const uint8_t *p, struct hello *h, struct err *err);
 /* 0, or -EINVAL: a route is made of letters, digits, ':' and '.'. */
 int hello_route_check(const char *route, struct err *err);

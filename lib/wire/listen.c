@@ -86,18 +86,6 @@ static void accept_pause(struct wire_listener *l)
     event_add(&l->on_time, &tv);
 }
 
-static void accept_unix(struct wire_listener *l, int fd)
-{
-    struct wire_peer peer;
-    struct err err;
-    if (peer_set_unix(&peer, fd, &err) == 0) {
-        link_hand_over(l, fd, NULL, &peer);
-        return;
-    }
-    log_warn("wire", "listener=%s %s", l->name, err.text);
-    close(fd);
-}
-
 static void stranger_free(struct stranger *st)
 {
     struct wire_listener *l = st->listener;
@@ -132,7 +120,8 @@ static void stranger_known(void *owner, struct shake_result *r, const struct err
     listener_release(l);
 }
 
-static void accept_tcp(struct wire_listener *l, int fd)
+/* peer: of a Unix socket; NULL: TCP. */
+static void accept_stranger(struct wire_listener *l, int fd, const struct wire_peer *peer)
 {
     struct err err;
     if (l->strangers_count >= STRANGERS_MAX) {
@@ -145,8 +134,9 @@ static void accept_tcp(struct wire_listener *l, int fd)
     }
     struct stranger *st = xcalloc(1, sizeof(*st));
     st->listener = l;
-    st->shake =
-        shake_accept(l->base, l->port, fd, l->munge_socket, stranger_known, st, &err);
+    st->shake = peer ? shake_accept_local(l->base, fd, peer, stranger_known, st, &err)
+                     : shake_accept(l->base, l->port, fd, l->munge_socket, stranger_known,
+                                    st, &err);
     if (!st->shake) {
         log_warn("wire", "listener=%s %s", l->name, err.text);
         free(st);
@@ -154,6 +144,20 @@ static void accept_tcp(struct wire_listener *l, int fd)
     }
     TAILQ_INSERT_TAIL(&l->strangers, st, next);
     l->strangers_count++;
+}
+
+static void accept_unix(struct wire_listener *l, int fd)
+{
+    struct wire_peer peer;
+    struct err err;
+    if (peer_set_unix(&peer, fd, &err) < 0) {
+        log_warn("wire", "listener=%s %s", l->name, err.text);
+        close(fd);
+    } else if (l->ops.accepted) {
+        link_hand_over(l, fd, NULL, &peer);
+    } else {
+        accept_stranger(l, fd, &peer);
+    }
 }
 
 static void accept_cb(evutil_socket_t listen_fd, short what, void *arg)
@@ -183,7 +187,7 @@ static void accept_cb(evutil_socket_t listen_fd, short what, void *arg)
         if (l->path[0])
             accept_unix(l, fd);
         else
-            accept_tcp(l, fd);
+            accept_stranger(l, fd, NULL);
     }
     l->depth--;
     listener_release(l);

@@ -384,9 +384,16 @@ static int step_read_hello(struct shake *s, struct err *err)
             s->hello_bytes = HELLO_HEADER_BYTES + (size_t)rest;
         }
     }
-    int rc = hello_parse(s->hello, &s->job->hello, err);
-    s->step = SHAKE_DECODE;
-    return rc < 0 ? rc : 1;
+    struct hello *h = &s->job->hello;
+    int rc = hello_parse(s->hello, h, err);
+    if (rc < 0)
+        return rc;
+    if (!s->peer.local && !h->cred[0])
+        return err_set(err, SL_EPROTO, "no credential");
+    if (s->peer.local && (h->cred[0] || !h->route[0]))
+        return err_set(err, SL_EPROTO, "a local peer asks for a route and for nothing else");
+    s->step = s->peer.local ? SHAKE_DONE : SHAKE_DECODE;
+    return 1;
 }
 
 static int step_decode(struct shake *s, struct err *err)
@@ -552,6 +559,20 @@ struct shake *shake_accept(struct event_base *base, struct offload_port *port, i
     if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
         peer_set_addr(&s->peer, (struct sockaddr *)&sa, len);
     if (job_create(s, munge_socket, err) == 0)
+        return s;
+    shake_destroy(s);
+    return NULL;
+}
+
+struct shake *shake_accept_local(struct event_base *base, int fd, const struct wire_peer *peer,
+                                 shake_done_f done, void *owner, struct err *err)
+{
+    struct shake *s = shake_create(base, SHAKE_READ_HELLO, ACCEPT_TIMEOUT, done, owner);
+    s->fd = fd;
+    s->server = true;
+    s->peer = *peer;
+    s->hello_bytes = HELLO_HEADER_BYTES;
+    if (job_create(s, NULL, err) == 0)
         return s;
     shake_destroy(s);
     return NULL;

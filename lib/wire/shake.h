@@ -4,6 +4,7 @@
  *
  *     dial:    look up name -> connect -> make credential -> send HELLO -> TLS
  *     accept:  read HELLO -> check credential -> hand over when it has a route -> TLS
+ *     local:   read HELLO, which only names a route -> hand over
  *     adopt:   (HELLO was read by another program) -> TLS
  *
  * All of it against one deadline, on an event loop; names and credentials on helper
@@ -41,6 +42,9 @@ struct shake *shake_dial(struct event_base *base, const struct target *t,
 struct shake *shake_accept(struct event_base *base, struct offload_port *port, int fd,
                            const char *munge_socket, shake_done_f done, void *owner,
                            struct err *err);
+/* A Unix peer, whom the kernel vouches for: its HELLO has no credential, and a route. */
+struct shake *shake_accept_local(struct event_base *base, int fd, const struct wire_peer *peer,
+                                 shake_done_f done, void *owner, struct err *err);
 struct shake *shake_adopt(struct event_base *base, int fd,
                           const unsigned char psk[PSK_BYTES],
                           const struct wire_peer *peer, shake_done_f done, void *owner,

@@ -107,7 +107,8 @@ struct wire_dial_opts {
     const char *route;        /* NULL: "" */
     usec_t timeout;           /* whole dial; 0: 2 s */
 };
-/* target: "unix:/path" or "host:port" (IPv6 in brackets). */
+/* target: "unix:/path" or "host:port" (IPv6 in brackets). On a Unix socket with a route
+ * the peer must run as root or service_uid. */
 struct wire_conn *wire_dial(const char *target, const struct wire_dial_opts *opts,
                             struct err *err);
 void wire_conn_close(struct wire_conn *c);
@@ -183,7 +184,8 @@ struct wire_listener_ops {
      * ops with wire_link_set_ops() before returning, or close it. */
     void (*accepted)(struct wire_link *l, void *arg);
     /* A TCP peer asks for a route; the credential was verified. The callee owns
-     * fd. NULL: routes are refused. */
+     * fd. NULL: routes are refused. On a Unix socket without `accepted` every peer asks for
+     * one; the kernel vouches for it (peer->local), nothing is encrypted, psk is unused. */
     void (*routed)(int fd, const char *route, const struct wire_peer *peer,
                    const unsigned char psk[32], void *arg);
 };

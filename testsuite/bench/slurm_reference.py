@@ -26,7 +26,11 @@ class Slurm:
         self.env["SLURM_CONF"] = self.dir + "/slurm.conf"
         self.env["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin"
         self.write_conf()
-        self.start()
+        try:
+            self.start()
+        except Exception:
+            self.stop()
+            raise
 
     @staticmethod
     def present():
