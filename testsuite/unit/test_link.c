@@ -568,7 +568,7 @@ static void damaged_messages_leave_the_listener_up(void **state)
     assert_non_null(l);
     pid_t pid = fork();
     if (pid == 0) {
-        execl(TEST_BUILD_DIR "/unit/fuzz_client", "fuzz_client", target + 5, "ALL",
+        execl(TEST_BUILD_DIR "/unit/fuzz_client", "fuzz_client", target, "ALL",
               "300", "20261123", NULL);
         _exit(127);
     }
