@@ -157,7 +157,7 @@ static void end_on_node(struct request *r, uint32_t alloc_index)
 
 static void queue_turn(struct manager *m);
 
-/* Some node cannot, or nobody waits for the step any more. */
+/* Some node cannot: there will be no whole tree through which the root could end the rest. */
 static void launch_fail(struct request *r)
 {
     if (r->failed)
@@ -165,6 +165,13 @@ static void launch_fail(struct request *r)
     r->failed = true;
     for (size_t i = 0; i < r->layout->n_nodes; i++)
         end_on_node(r, r->layout->nodes[i]->alloc_index);
+}
+
+/* Nobody waits for the step any more: its root ends it as it would at any later time. */
+static void launch_abandon(struct request *r)
+{
+    r->failed = true;
+    end_on_node(r, r->root);
 }
 
 static void launched(struct request *r)
@@ -284,10 +291,8 @@ static void on_client_down(struct wire_link *l, const char *why, void *arg)
     if (r->phase == STEP_QUEUED) {
         request_drop(r);
         queue_turn(m); /* it may have been the one in front */
-    } else if (r->phase == STEP_LAUNCHING) {
-        launch_fail(r);
     } else { /* it died before it was the step's owner */
-        end_on_node(r, r->root);
+        launch_abandon(r);
     }
 }
 
@@ -380,7 +385,7 @@ void manager_node_up(struct step *s, uint32_t alloc_index)
             w.step_id = r->step_id;
             peers_send(s->steps->peers, alloc_index, WIRE_STEP_WATCH, 0, &w.base);
         }
-        if (r->failed)
+        if (r->failed && r->root == alloc_index)
             end_on_node(r, alloc_index);
     }
 }

@@ -34,6 +34,8 @@ struct tree {
     struct event *first_end_timer;     /* root: srun --wait */
 };
 
+static void on_children_timer(evutil_socket_t fd, short what, void *arg);
+
 static const char *node_name(const struct step *s, uint32_t node_index)
 {
     const Sl__Allocation *alloc = s->launch->job->alloc;
@@ -333,6 +335,11 @@ void tree_input_drained(struct step *s)
 void tree_signal(struct step *s, const Sl__StepSignal *m)
 {
     children_send(s, WIRE_STEP_SIGNAL, &m->base);
+    /* children that were ended before they could attach are not waited for in full */
+    if (m->terminate && s->tree && s->tree->children_timer)
+        timer_set(s, &s->tree->children_timer,
+                  m->kill_wait_usec > ABORT_GRACE_USEC ? m->kill_wait_usec : ABORT_GRACE_USEC,
+                  on_children_timer, s);
 }
 
 void tree_window(struct step *s, const Sl__WinSize *m)
