@@ -6,8 +6,10 @@
 #include "stepd/spool.h"
 #include "stepd/tree.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 bool route_is_system(const struct step *s, uid_t uid)
@@ -120,9 +122,13 @@ void route_listen(struct step *s)
     char *target = xasprintf("unix:%s/sock", s->dir);
     struct err err;
     if (s->root || s->manager)
-        s->local = wire_listen(s->base, target, 0666, NULL, &ops, s, &err);
+        s->local = wire_listen(s->base, target, 0600, NULL, &ops, s, &err);
     if (!s->local && (s->root || s->manager))
         log_verbose("route", "step=%s clients must come over TCP: %s", s->name, err.text);
+    /* others need not even get as far as being refused */
+    if (s->local && s->user.drop &&
+        lchown(target + strlen("unix:"), s->user.uid, s->user.gid) < 0)
+        log_warn("route", "step=%s its socket stays root's: %s", s->name, strerror(errno));
     free(target);
 }
 

@@ -5,6 +5,7 @@ SLURMLIKE_FUZZ is the number of messages a type (by default 1000, and 10000 at t
 controller's socket when the daemons are sanitized), SLURMLIKE_FUZZ_SEED the seed; both are
 printed.
 """
+import glob
 import os
 import pwd
 import re
@@ -23,7 +24,7 @@ SEED = int(os.environ.get("SLURMLIKE_FUZZ_SEED") or int(time.time()))
 USER = "SUBMIT,WATCH,CANCEL,JOB_OP,UPDATE,QUERY,CONTROL,SCRIPT"
 NODE = "NODE_REGISTER,NODE_PING,JOB_REPORTS"
 STEP = "STEP_CREATE,IO_ATTACH,IO_DATA,STEP_SIGNAL,WIN_SIZE,STEP_DONE,TASK_EVENT,PMIX"
-CONF = 'jobs = { max = 1000; };\n'
+CONF = 'jobs = { max = 1000; keep = 10; };\n'  # small, and soon empty again
 
 
 def rss_kib(pid):
@@ -60,13 +61,15 @@ def fuzz(cluster, target, types, count, *options, user=None, tame=False, code=0)
 
 def supervisor_of(cluster, job):
     """The parent of the job's script."""
-    for pid, _ in cluster.leftovers():
-        with open("/proc/%d/environ" % pid, "rb") as f:
-            if b"SLURM_JOB_ID=%d\0" % job not in f.read():
-                continue
-        with open("/proc/%d/stat" % pid) as f:
-            return int(f.read().rsplit(")", 1)[1].split()[1])
-    raise AssertionError("job %d has no process" % job)
+    def parent():
+        for pid, _ in cluster.leftovers():
+            with open("/proc/%d/environ" % pid, "rb") as f:
+                if b"SLURM_JOB_ID=%d\0" % job not in f.read():
+                    continue
+            with open("/proc/%d/stat" % pid) as f:
+                return int(f.read().rsplit(")", 1)[1].split()[1])
+        return None
+    return wait_for("a process of job %d" % job, parent)
 
 
 class Memory:
@@ -86,6 +89,14 @@ class Memory:
             assert grown < (600 << 10 if SANITIZED else 64 << 10), n
 
 
+def submit(cluster, command, *options, user=None):
+    """Again while the queue is full of what the messages have left."""
+    argv = ["sbatch", "--parsable", "-o", "/dev/null", "--wrap", command] + list(options)
+    return int(wait_for("room for a job",
+                        lambda: (lambda r: r.out if r.rc == 0 else None)(
+                            cluster.run(*argv, user=user)), every=0.2))
+
+
 def still_serves(cluster, user):
     ended = [n for n, p in cluster.procs.items() if p.poll() is not None]
     assert not ended, "ended: %s" % ended
@@ -94,8 +105,8 @@ def still_serves(cluster, user):
         cluster.run("scontrol", "update", "NodeName=" + node, "State=RESUME")
     cluster.run("scontrol", "update", "PartitionName=main", "State=UP")
     cluster.run("scancel", "--state=PENDING")
-    job = cluster.sbatch("-w", ",".join(cluster.names), "-N", str(len(cluster.names)),
-                         "-o", "/dev/null", wrap="exit 0", user=user)
+    job = submit(cluster, "exit 0", "-w", ",".join(cluster.names), "-N",
+                 str(len(cluster.names)), user=user)
     assert cluster.wait_done(job, timeout=60) == "COMPLETED"
 
 
@@ -117,7 +128,7 @@ def job_of(cluster, user=None):
     """A running job; of the whole cluster's user it is the only one."""
     if user is None:
         clear(cluster)
-    job = cluster.sbatch("-o", "/dev/null", wrap="exec sleep 1000", user=user)
+    job = submit(cluster, "exec sleep 1000", user=user)
     cluster.wait_state(job, "RUNNING")
     return job
 
@@ -177,6 +188,10 @@ def test_a_user_at_supervisors_of_its_own(world, users):
     rows = fuzz(world, target, STEP, COUNT, "--jobs", str(world.live), "--route",
                 "job:%d" % world.live, user=users[0], tame=True)
     assert rows["STEP_CREATE"]["answers"] > 0 and rows["STEP_CREATE"]["errors"] > 0
+    sock = glob.glob("%s/spool/%s/step.%d.*/sock" % (world.dir, node, world.live))[0]
+    rows = fuzz(world, "unix:" + sock, "ALL", COUNT // 4, "--jobs", str(world.live),
+                user=users[0], tame=True)
+    assert rows["STEP_CREATE"]["answers"] + rows["STEP_CREATE"]["errors"] > 0
     rows = fuzz(world, target, "IO_ATTACH,IO_DATA,STEP_SIGNAL", COUNT, "--route",
                 batch_route(world.live), user=users[0], tame=True)
     assert rows["IO_ATTACH"]["answers"] > 0

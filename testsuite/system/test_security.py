@@ -334,6 +334,39 @@ def test_a_spool_that_others_can_write_is_refused(cluster, users, mode):
     assert r.rc == 1 and spool in r.err and "chmod" in r.err, r
 
 
+def test_prolog_and_epilog_have_nothing_of_the_users_environment(users):
+    """They run as root: what a user can set must not lead them."""
+    with Cluster(nodes=1, start=False) as c:
+        scripts = {}
+        for name in ("prolog", "epilog"):
+            path = os.path.join(c.dir, name + ".sh")
+            with open(path, "w") as f:
+                f.write("#!/bin/sh\n{ id -u; pwd; cat /proc/$$/environ | tr '\\0' '\\n'; } "
+                        ">%s/%s.new\nmv %s/%s.new %s/%s.env\n"
+                        % (c.dir, name, c.dir, name, c.dir, name))
+            os.chmod(path, 0o755)
+            scripts[name] = path
+        c.extra_conf = 'jobs = { prolog = "%(prolog)s"; epilog = "%(epilog)s"; };\n' % scripts
+        c.start()
+        job = c.sbatch("-J", "x;id", "--export=ALL", "-o", "/dev/null", wrap="exit 0",
+                       user=users[0],
+                       env={"LD_PRELOAD": "/none.so", "LD_LIBRARY_PATH": "/none", "IFS": "x",
+                            "BASH_ENV": "/none", "ENV": "/none", "TOKEN": "s3cr3t-of-alice"})
+        assert c.wait_done(job) == "COMPLETED"
+        for name in scripts:
+            wait_for(name, lambda: os.path.exists("%s/%s.env" % (c.dir, name)))
+            with open("%s/%s.env" % (c.dir, name)) as f:
+                uid, cwd, *env = f.read().splitlines()
+            assert (uid, cwd) == ("0", "/")
+            names = [e.split("=")[0] for e in env if e]
+            strange = [n for n in names if not n.startswith(("SLURM_", "SLURMD_")) and
+                       n not in ("PATH", "PWD", "_", "SHLVL", "OLDPWD", "ENVIRONMENT",
+                                 "SLURMLIKE_JOB_ADDR")]
+            assert strange == [], strange
+            assert "SLURM_JOB_ID=%d" % job in env and "TOKEN" not in names
+            assert not any("SECRET" in n for n in names)
+
+
 FORGE = """
 #include <stdlib.h>
 #include <sys/types.h>
@@ -392,6 +425,17 @@ def test_another_user_cannot_come_as_a_rank_of_an_mpi_job(cluster, users):
     finally:
         p.terminate()
         p.communicate()
+
+
+def test_a_steps_socket_is_closed_to_others(cluster, users, job):
+    env = environ_of(cluster, job)
+    path = env[b"SLURMLIKE_JOB_SOCK"].decode()
+    st = os.stat(path)
+    assert st.st_uid == pwd.getpwnam(users[0]).pw_uid and stat.S_IMODE(st.st_mode) == 0o600
+    code = "import socket; socket.socket(socket.AF_UNIX).connect(%r)" % path
+    r = cluster.run("/usr/bin/python3", "-c", code, user=users[1])
+    assert r.rc == 1 and "Permission denied" in r.err, r
+    assert cluster.run("/usr/bin/python3", "-c", code, user=users[0]).rc == 0
 
 
 # ---- the network ---------------------------------------------------------------------------
@@ -499,22 +543,15 @@ def test_one_user_cannot_hold_all_connections(cluster, users):
     """Half of what the controller serves at once, and others still get in."""
     sock = os.path.join(cluster.dir, "run", "ctld.sock")
     code = """
-import resource, socket, sys
+import resource, select, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (9000, 9000))
-held, refused = [], 0
+held, poll = [], select.poll()
 for i in range(4200):
     s = socket.socket(socket.AF_UNIX)
     s.connect(sys.argv[1])
+    poll.register(s, 0)  # only whether the other end has hung up
     held.append(s)
-for s in held:
-    s.setblocking(False)
-    try:
-        refused += s.recv(1) == b""
-    except BlockingIOError:
-        pass
-    except OSError:
-        refused += 1
-print(len(held), refused, flush=True)
+print(len(held), len(poll.poll(60000)), flush=True)
 sys.stdin.read()
 """
     p = subprocess.Popen(["/usr/bin/python3", "-c", code, sock], stdin=subprocess.PIPE,
