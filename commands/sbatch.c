@@ -9,6 +9,7 @@
 #include "job/state.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -163,13 +164,31 @@ static int exit_code(const Sl__JobEvent *ev)
     return ev->state == JOB_COMPLETED && status == 0 ? 0 : 1;
 }
 
+/* A controller that dies while it is called, or does not get through its half of the
+ * handshake: the next one may answer. It knew us before, so this is no refusal. */
+static bool call_again(int rc)
+{
+    return rc == -EPIPE || rc == -ECONNRESET || rc == -ETIMEDOUT || rc == SL_EAUTH;
+}
+
 static int wait_watch(struct client *c, uint32_t job_id, struct err *err)
 {
+    enum { TRIES = 100, PAUSE_MSEC = 100 }; /* a refusal that stays is told after 10 s */
     Sl__WatchRequest w = SL__WATCH_REQUEST__INIT;
     uint32_t tag;
+    int rc = 0;
+
     w.job_id = job_id;
-    int rc = client_connect(c, 3600 * USEC_PER_SEC, err);
-    return rc == 0 ? client_send(c, WIRE_WATCH, &w.base, &tag, err) : rc;
+    for (int i = 0; i < TRIES; i++) {
+        rc = client_connect(c, 3600 * USEC_PER_SEC, err);
+        if (rc == 0)
+            rc = client_send(c, WIRE_WATCH, &w.base, &tag, err);
+        if (!call_again(rc))
+            return rc;
+        client_disconnect(c);
+        poll(NULL, 0, PAUSE_MSEC);
+    }
+    return rc;
 }
 
 /* Follows the job (all tasks of an array) to its end; a restarted controller is

@@ -475,6 +475,6 @@ def test_wait_survives_a_killed_controller(cluster):
     cluster.kill9("ctld")
     cluster.start_ctld()
     open(os.path.join(cluster.work, "go"), "w").close()
-    assert p.wait(60) == 4
-    p.communicate()
+    err = p.communicate(timeout=60)[1]
+    assert p.returncode == 4, err
     cluster.wait_nodes()
