@@ -164,13 +164,16 @@ int mpi_start(struct step *s, struct err *err)
     return 0;
 }
 
-void mpi_stop(struct step *s)
+bool mpi_stop(struct step *s)
 {
+    bool orderly = !s->terminating && s->status == 0;
     if (!s->mpi)
-        return;
-    s->mpi->module->stop();
-    free(s->mpi);
+        return true;
+    s->mpi->module->stop(orderly);
+    if (orderly)
+        free(s->mpi);
     s->mpi = NULL;
+    return orderly;
 }
 
 int mpi_task_env(struct step *s, const struct task *t, struct env_list *e, struct err *err)

@@ -18,7 +18,8 @@ void mpi_preload(const struct node_opts *opts);
  * milliseconds, so it is called while the owner is still on its way, too.
  * SL_ENOT_BUILT for unknown names. */
 int mpi_start(struct step *s, struct err *err);
-void mpi_stop(struct step *s);
+/* False: threads are left, the process has to end by _exit(2). */
+bool mpi_stop(struct step *s);
 int mpi_task_env(struct step *s, const struct task *t, struct env_list *e, struct err *err);
 /* True when the end of this task must end the step: a rank that had not finalized
  * leaves the others waiting for ever. */

@@ -51,7 +51,9 @@ struct mpi_module {
      * threads of a supervisor read; it must not start a thread. */
     int (*preload)(struct err *err);
     int (*start)(const struct mpi_host *h, struct err *err);
-    void (*stop)(void);
+    /* orderly: no task can be in the middle of something. Else threads may go on and the
+     * process has to end by _exit(2). */
+    void (*stop)(bool orderly);
     /* The task's further environment, NAME=VALUE, NULL-terminated; from the arena. */
     char **(*task_env)(const struct task *t, struct arena *a, struct err *err);
     /* Has this task, which has ended, left the others waiting for ever? */

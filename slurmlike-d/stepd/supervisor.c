@@ -462,9 +462,10 @@ static void step_start(struct step *s)
         timer_set(s, &s->attach_timer, ATTACH_WAIT_USEC, on_attach_timer, s);
 }
 
-static void step_fini(struct step *s)
+/* False: the process has to end by _exit(2). */
+static bool step_fini(struct step *s)
 {
-    mpi_stop(s);
+    bool orderly = mpi_stop(s);
     stdio_destroy(s);
     timer_stop(&s->kill_timer);
     timer_stop(&s->prepare_timer);
@@ -486,6 +487,7 @@ static void step_fini(struct step *s)
     arena_fini(&s->arena);
     free(s->dir);
     sl__step_launch__free_unpacked(s->launch, NULL);
+    return orderly;
 }
 
 void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
@@ -500,6 +502,7 @@ void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
     step_start(&s);
     while (!s.over && event_base_loop(s.base, EVLOOP_ONCE) == 0)
         step_advance(&s);
-    step_fini(&s);
+    if (!step_fini(&s))
+        _exit(0);
     exit(0);
 }

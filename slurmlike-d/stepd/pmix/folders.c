@@ -71,6 +71,7 @@ void folders_free(void)
         server.host->remove(server.shm);
     free(server.shm);
     free(server.dir);
+    server.shm = server.dir = NULL;
 }
 
 void folders_env(char **env, struct arena *a)

@@ -187,8 +187,15 @@ static int module_preload(struct err *err)
     return topology_load(err);
 }
 
-static void module_stop(void)
+/* PMIx_server_finalize of libpmix 4.2.2 can wait for ever for a client that was killed while
+ * it connected. */
+static void module_stop(bool orderly)
 {
+    if (!orderly) {
+        upcall_ignore();
+        folders_free();
+        return;
+    }
     PMIx_server_finalize();
     fence_fini();
     request_fini();

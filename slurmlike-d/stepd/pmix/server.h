@@ -81,6 +81,7 @@ struct upcall {
 extern pmix_server_module_t upcall_table;
 int upcall_start(struct err *err);
 void upcall_stop(void);
+void upcall_ignore(void); /* from here on; libpmix may still call */
 /* From any thread; owns u. */
 void upcall_post(struct upcall *u);
 void upcall_free(struct upcall *u);

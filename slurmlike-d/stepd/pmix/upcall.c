@@ -72,17 +72,22 @@ int upcall_start(struct err *err)
     return 0;
 }
 
+void upcall_ignore(void)
+{
+    if (queue.ev)
+        event_free(queue.ev);
+    queue.ev = NULL;
+}
+
 void upcall_stop(void)
 {
     for (struct upcall *u = queue_take(), *next; u; u = next) {
         next = u->next;
         upcall_free(u);
     }
-    if (queue.ev)
-        event_free(queue.ev);
+    upcall_ignore();
     if (queue.fd >= 0)
         close(queue.fd);
-    queue.ev = NULL;
     queue.fd = -1;
 }
 
