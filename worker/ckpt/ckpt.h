@@ -11,8 +11,8 @@
  *        reads what any other number wrote; attribute crc32c of the tensor's bytes
  *   attributes of /: format, version, state (JSON: step, seeds, options ...)
  *
- * All ranks write their slices collectively to the temporary name; then the data
- * is flushed, the file and the folder are synced, the file is renamed, and LATEST
+ * All ranks write their slices to the temporary name; then the data is flushed,
+ * the file and the folder are synced, the file is renamed, and LATEST
  * is replaced the same way. At no instant is the last good checkpoint touched.
  * HDF5 itself guards its metadata with checksums (format of 1.8 and later).
  */

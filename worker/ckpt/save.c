@@ -38,13 +38,17 @@ static hid_t create_tensor(hid_t group, const struct param *p)
     return d;
 }
 
+/* Space and metadata are made by all ranks together, the data goes down without
+ * asking the others: a rank's part of a tensor is contiguous, so there is nothing to
+ * gather (a checkpoint of 12 MB by 4 ranks over TCP: 1.9 s collectively, 0.2 s so,
+ * 2026-11, busy machine). */
 static herr_t write_tensor(hid_t d, const struct param *p, struct span span,
                            const real *data)
 {
     hsize_t count[1] = {span.count};
     hid_t file = tensor_space(p), mem = H5Screate_simple(1, count, NULL);
     hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
-    H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
+    H5Pset_dxpl_mpio(transfer, H5FD_MPIO_INDEPENDENT);
     tensor_select(file, p, span);
     herr_t st = H5Dwrite(d, H5T_NATIVE_FLOAT, mem, file, transfer, data + span.at);
     H5Pclose(transfer);

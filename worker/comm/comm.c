@@ -12,19 +12,22 @@
 #define MESSAGE_MAX ((size_t)1 << 24) /* elements */
 
 /* MPI's own waiting takes a processor for itself. Where ranks are more than
- * processors that one is missing where the work is done (measured: four ranks on
- * two processors seven times slower), so a wait looks for a while and then sleeps
- * between looks. */
+ * processors that one is missing where the work is done, so a wait looks for a
+ * while, then sleeps shortly between looks, then longer. */
 #define LOOKS_BEFORE_SLEEP 2000
+#define LOOKS_BEFORE_LONG_SLEEP 2200
 #define SLEEP_NSEC 20000
+#define LONG_SLEEP_NSEC 200000
 
 static void wait_for(MPI_Request *request)
 {
     int done = 0;
-    for (int looks = 0; !done; looks++) {
+    for (int64_t looks = 0; !done; looks++) {
         MPI_Test(request, &done, MPI_STATUS_IGNORE);
-        if (!done && looks >= LOOKS_BEFORE_SLEEP)
-            nanosleep(&(struct timespec){.tv_nsec = SLEEP_NSEC}, NULL);
+        if (done || looks < LOOKS_BEFORE_SLEEP)
+            continue;
+        long nsec = looks < LOOKS_BEFORE_LONG_SLEEP ? SLEEP_NSEC : LONG_SLEEP_NSEC;
+        nanosleep(&(struct timespec){.tv_nsec = nsec}, NULL);
     }
 }
 
