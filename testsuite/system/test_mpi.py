@@ -252,6 +252,16 @@ def test_a_rank_that_leaves_ends_the_step(four, how, argument, rc):
     gone(four)
 
 
+@pytest.mark.parametrize("rank", [0, 3])
+@pytest.mark.parametrize("end,rc", [("kill -9 $$", 137), ("exit 7", 7)])
+@pytest.mark.parametrize("late", ["", "sleep 0.5;"])
+def test_a_rank_that_ends_before_mpi_init_ends_the_step(four, rank, end, rc, late):
+    r = srun(four, "-N2", "-n4", "sh", "-c", "[ $SLURM_PROCID != %d ] || { %s %s; }; exec %s"
+             % (rank, late, end, four.checks))
+    assert r.rc == rc, r
+    gone(four)
+
+
 def test_a_killed_supervisor_ends_an_mpi_step(four):
     p = four.popen("srun", "-N4", "-n4", "sh", "-c", four.checks + "; sleep 1000", env=ENV)
     assert p.stdout.readline()

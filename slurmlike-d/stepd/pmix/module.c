@@ -33,6 +33,9 @@ static void module_message(const struct mpi_msg *m)
     case KIND_LOST:
         node_lost(m);
         break;
+    case KIND_STARTED:
+        upcall_started();
+        break;
     case KIND_FENCE:
         fence_arrived(m);
         break;
@@ -231,7 +234,9 @@ static char **module_task_env(const struct task *t, struct arena *a, struct err 
 
 static bool module_task_broke(const struct task *t)
 {
-    return server.client[t->local] == CLIENT_CONNECTED;
+    enum client_state state = server.client[t->local];
+    return state == CLIENT_CONNECTED ||
+           (state == CLIENT_NONE && server.started && t->status != 0);
 }
 
 __attribute__((visibility("default"))) const struct mpi_module mpi_module = {

@@ -37,6 +37,7 @@ enum kind { /* mpi_msg.kind */
     KIND_UNPUBLISH,  /* to node 0 */
     KIND_NOTIFY,     /* to node 0, which tells all */
     KIND_EVENT,      /* down */
+    KIND_STARTED,    /* up and down, once a node: a task of the step has called PMIx_Init */
     KIND_ANSWER      /* to who asked, by its request number */
 };
 
@@ -50,6 +51,7 @@ struct server {
     uint32_t *node_of;           /* by rank: layout index */
     bool *node_lost;             /* by layout index */
     enum client_state *client;   /* by local index */
+    bool started;                /* some task of the step has called PMIx_Init */
     char *dir;                   /* the user's, for files of clients */
     char *shm;                   /* the user's, in memory, for files that clients share */
 };
@@ -80,6 +82,7 @@ struct upcall {
 /* upcall.c */
 extern pmix_server_module_t upcall_table;
 int upcall_start(struct err *err);
+void upcall_started(void); /* here or on another node; does something the first time */
 void upcall_stop(void);
 void upcall_ignore(void); /* from here on; libpmix may still call */
 /* From any thread; owns u. */

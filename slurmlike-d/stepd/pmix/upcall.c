@@ -129,9 +129,32 @@ static void client_set(uint32_t rank, enum client_state state)
             server.client[i] = state;
 }
 
+/* All nodes hear of it, as a task that dies before its own PMIx_Init leaves the others
+ * waiting only in a step that uses PMIx. Such a task may be dead already. */
+void upcall_started(void)
+{
+    struct mpi_msg m = {.kind = KIND_STARTED, .from = server.step->node_index};
+    if (server.started)
+        return;
+    server.started = true;
+    if (!server.step->root)
+        server.host->send(server.step, MPI_WAY_UP, &m);
+    server.host->send(server.step, MPI_WAY_DOWN, &m);
+    for (uint32_t i = 0; i < server.step->tasks_count; i++) {
+        const struct task *t = &server.step->tasks[i];
+        if (t->ended && server.client[i] == CLIENT_NONE && t->status != 0) {
+            server.host->tell(server.step, "task %u ended before MPI_Init: the step is ended",
+                              t->rank);
+            server.host->abort(server.step, t->status, "a task ended before MPI_Init");
+            break;
+        }
+    }
+}
+
 static void run_connected(struct upcall *u)
 {
     client_set(u->rank, CLIENT_CONNECTED);
+    upcall_started();
     upcall_op_done(u, PMIX_SUCCESS);
 }
 
