@@ -219,9 +219,6 @@ static void pairs_split(struct core *c, struct job *j, usec_t now, struct batch 
         struct job *t = job_split(c, j, j->rest[k], out);
         if (!t || t == j)
             return;
-        t->deps = xmalloc(j->deps_count * sizeof *t->deps);
-        memcpy(t->deps, j->deps, j->deps_count * sizeof *t->deps);
-        t->deps_count = j->deps_count;
         job_gate(c, t, now);
         job_drop_invalid(c, t, now, out);
     }
