@@ -249,11 +249,28 @@ static void dlink_dial(struct dlink *d, bool again)
         manager_node_up(d->step, 0);
 }
 
+/* The node's whole spool was removed: no daemon will come back for this step. */
+static bool forsaken(const struct step *s)
+{
+    return access(s->opts->spool, F_OK) < 0 && errno == ENOENT;
+}
+
 static void on_redial(evutil_socket_t fd, short what, void *arg)
 {
+    struct dlink *d = arg;
     (void)fd;
     (void)what;
-    dlink_dial(arg, true);
+    if (!forsaken(d->step)) {
+        dlink_dial(d, true);
+        return;
+    }
+    if (d->step->childless) {
+        log_error("dlink", "step=%s: %s is gone, and with it whoever wants the result",
+                  d->step->name, d->step->opts->spool);
+        _exit(1);
+    }
+    step_terminate(d->step, 0, JOB_CANCELLED);
+    redial_later(d);
 }
 
 struct dlink *dlink_create(struct step *s)

@@ -4,6 +4,7 @@ twice, none stuck, no process left. Prints its counts (doc/measurements/drills).
 import glob
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -135,6 +136,20 @@ def test_a_killed_supervisor_of_a_step_ends_srun(capsys):
         out, err = p.communicate(timeout=30)
         assert p.returncode != 0, (out, err)
         wait_for("no process left", lambda: not c.leftovers())
+
+
+def test_a_supervisor_whose_spool_was_removed_ends_itself():
+    with drill_cluster() as c:
+        job = c.sbatch("-w", c.names[0], "-o", "gone.%j", wrap="echo up; sleep 1000")
+        c.wait_file("gone.%d" % job, "up")
+        pid = supervisors(c)[job]
+        c.kill9("node-" + c.names[0])
+        shutil.rmtree(os.path.join(c.dir, "spool", c.names[0]))
+        wait_for("its end", lambda: not os.path.exists("/proc/%d/exe" % pid))
+        wait_for("no process of the job", lambda: not c.leftovers())
+        c.start_node(c.names[0])  # which knows nothing of it: the job is started anew
+        wait_for("the requeued job", lambda: c.job(job).get("Restarts") == "1")
+        c.wait_state(job, "RUNNING")
 
 
 def test_everything_killed_at_once_and_started_again():
