@@ -27,7 +27,7 @@ struct job_request {
     Sl__StepSpec step;  /* srun: the step (also inside an allocation) */
     /* options that act in the command itself */
     bool help, usage, version, test_only, parsable, wait, quiet, json, no_shell, immediate, pty;
-    bool disable_status, quit_on_interrupt, preserve_env;
+    bool disable_status, quit_on_interrupt;
     int bell;               /* salloc: -1 by itself, 0 never, 1 always */
     int kill_command;       /* salloc -K: signal for the command, 0 none */
     int verbose;
