@@ -220,6 +220,11 @@ static void launch_start(struct ctld *d, uint32_t job_id, uint32_t restart, uint
         free(l);
         return;
     }
+    if (v.type == SL__JOB_TYPE__JOB_TYPE_ALLOC) { /* it has no script and no environment */
+        static const Sl__SubmitRequest none = SL__SUBMIT_REQUEST__INIT;
+        launch_fetched(d, job_id, &none, NULL, l);
+        return;
+    }
     fetch_blobs(d, v.array_job_id ? v.array_job_id : job_id, launch_fetched, l);
 }
 

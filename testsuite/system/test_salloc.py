@@ -180,6 +180,21 @@ def test_the_controllers_restart_does_not_disturb_an_allocation(cluster):
     cluster.wait_nodes()
 
 
+def test_an_allocation_is_launched_again_on_a_node_that_missed_it(cluster):
+    node = cluster.procs["node-n2"].pid
+    os.kill(node, signal.SIGSTOP)
+    p = cluster.popen("salloc", "-N2", "sh", "-c", "read go; srun hostname", stdin=subprocess.PIPE)
+    job = granted(p.stderr.readline())
+    cluster.kill9("ctld")
+    cluster.start_ctld()
+    os.kill(node, signal.SIGCONT)
+    cluster.wait_nodes("mix")
+    out, err = p.communicate("go\n", timeout=30 * SLOW)
+    assert sorted(out.split()) == ["n1", "n2"] and p.returncode == 0, err
+    assert cluster.wait_done(job) == "COMPLETED"
+    cluster.wait_nodes()
+
+
 def test_impossible_allocations_are_refused(cluster):
     for args in (["-N3"], ["-n99"], ["-p", "nosuch"]):
         r = cluster.run("salloc", *args, "true")
