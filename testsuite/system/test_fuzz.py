@@ -34,8 +34,7 @@ def rss_kib(pid):
 
 def fuzz(cluster, target, types, count, *options, user=None, tame=False, code=0):
     """Rows of counts by message type."""
-    if not os.path.exists(CLIENT):
-        pytest.skip("fuzz_client is not built beside " + PREFIX)
+    assert os.path.exists(CLIENT), CLIENT + " is not built: make check builds it"
     argv = [CLIENT, "--munge", cluster.dir + "/munge/socket"] + list(options)
     argv += ["--user", user] if user else []
     argv += ["--tame"] if tame else []
