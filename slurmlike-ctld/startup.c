@@ -35,7 +35,12 @@ static void policy_fill(const struct conf *conf, struct core_policy *p)
         .requeue_max = conf->requeue_max,
         .requeue_default = conf->requeue_default,
         .return_to_service = conf->return_to_service,
+        .plan_order = (enum plan_order)plan_order_find(conf->plan_order),
+        .backfill = (enum backfill)backfill_find(conf->backfill),
         .backfill_depth = conf->backfill_depth,
+        .backfill_candidates =
+            (enum backfill_candidates)backfill_candidates_find(conf->backfill_candidates),
+        .predict = conf->predict,
         .mem_default_per_cpu_mib = conf->mem_default_per_cpu_mib,
         .mem_default_per_node_mib = conf->mem_default_per_node_mib,
     };

@@ -107,7 +107,11 @@ struct conf {
     /* scheduling (grows in the scheduling issue) */
     usec_t sched_interval; /* a full pass at least this often */
     uint32_t sched_work_budget; /* placement attempts per slice */
-    uint32_t backfill_depth;    /* reservations kept; 0: none */
+    char *plan_order;           /* priority fcfs */
+    char *backfill;             /* none easy conservative */
+    uint32_t backfill_depth;    /* reservations of a partition under conservative */
+    char *backfill_candidates;  /* queue shortest */
+    bool predict;
     char *priority_type;   /* "basic" | "multifactor" */
     /* logging */
     char *log_target;      /* "" : stderr */

@@ -117,8 +117,23 @@ static const struct conf_row top_rows[] = {
             "A full scheduling pass is made at least this often."),
     U32(conf, "scheduler.work_budget", sched_work_budget, 1, 100000000, "10000",
         "Placement attempts before a pass yields to requests."),
-    U32(conf, "scheduler.backfill_depth", backfill_depth, 0, 1000000, "100",
-        "Pending jobs that get a reservation. 0: none."),
+    CHOICE(conf, "scheduler.order", plan_order, "priority", "priority|fcfs",
+           "In which order jobs are placed. fcfs: first come, first served, whatever their "
+           "priority."),
+    CHOICE(conf, "scheduler.backfill", backfill, "conservative", "none|easy|conservative",
+           "What may start before a job that has to wait for resources. none: nothing in "
+           "its partitions; easy: what does not delay the first waiting job of a partition; "
+           "conservative: what delays none of the first scheduler.backfill_depth."),
+    U32(conf, "scheduler.backfill_depth", backfill_depth, 1, 10000000, "100",
+        "Waiting jobs of a partition that get a reservation under scheduler.backfill = "
+        "\"conservative\"."),
+    CHOICE(conf, "scheduler.backfill_candidates", backfill_candidates, "queue",
+           "queue|shortest",
+           "The order in which jobs behind the first waiting one are tried. shortest: by "
+           "their time limits."),
+    BOOL(conf, "scheduler.predict", predict, "false",
+         "Plan with run times predicted from earlier jobs where these are below the limit. "
+         "No job is ended by a prediction."),
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
            "How priorities are made. basic: order of submission."),
 

@@ -52,7 +52,7 @@ static int check_queue(const struct core *c, struct err *err)
         holes += j == NULL;
         if (!j)
             continue;
-        if (i < c->queue_head || (before && c->queue_sorted && queue_order(&before, &j) >= 0))
+        if (i < c->queue_head || (before && c->queue_sorted && queue_order(&before, &j, (void *)c) >= 0))
             return err_set(err, -EINVAL, "job %u stands wrong in the queue", j->id);
         blocked += c->pass && c->class[j->class].failed_pass == c->pass;
         before = j;

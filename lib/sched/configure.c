@@ -356,6 +356,8 @@ int core_configure(struct core *c, const struct core_policy *policy,
 {
     if (conf_check(partitions, partitions_count, nodes, nodes_count, err) < 0)
         return err->code;
+    if (policy->plan_order != c->policy.plan_order)
+        queue_unsorted(c);
     c->policy = *policy;
     c->dynamic_nodes = dynamic_nodes;
     for (uint32_t i = 0; i < c->nodes; i++)

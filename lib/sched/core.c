@@ -123,6 +123,32 @@ usec_t core_next_wakeup(const struct core *c)
 
 /* ---- life of a core -------------------------------------------------------------------- */
 
+static int name_find(const char *const *names, int count, const char *name)
+{
+    int i = 0;
+    while (i < count && strcmp(names[i], name) != 0)
+        i++;
+    return i < count ? i : -1;
+}
+
+int plan_order_find(const char *name)
+{
+    static const char *const names[PLAN_ORDER_COUNT] = {"priority", "fcfs"};
+    return name_find(names, PLAN_ORDER_COUNT, name);
+}
+
+int backfill_find(const char *name)
+{
+    static const char *const names[BACKFILL_COUNT] = {"none", "easy", "conservative"};
+    return name_find(names, BACKFILL_COUNT, name);
+}
+
+int backfill_candidates_find(const char *name)
+{
+    static const char *const names[CANDIDATES_COUNT] = {"queue", "shortest"};
+    return name_find(names, CANDIDATES_COUNT, name);
+}
+
 struct core *core_create(const struct core_policy *policy, struct err *err)
 {
     if (policy->job_id_first == 0 || policy->job_id_first > policy->job_id_max) {

@@ -40,13 +40,45 @@ struct core;
 
 /* ---- policy and tables that come from the configuration --------------------------- */
 
+/* How the queue is ordered, within a partition's priority tier. */
+enum plan_order {
+    PLAN_BY_PRIORITY, /* highest first, then the lower job id */
+    PLAN_FCFS,        /* by time of submission, then the lower job id */
+    PLAN_ORDER_COUNT
+};
+/* What may start before a job that does not fit. */
+enum backfill {
+    BACKFILL_NONE,         /* nothing that wants one of its partitions */
+    BACKFILL_EASY,         /* what does not delay the first such job of each partition */
+    BACKFILL_CONSERVATIVE, /* what does not delay the first `backfill_depth` of each */
+    BACKFILL_COUNT
+};
+/* In which order the jobs behind the first that does not fit are tried. */
+enum backfill_candidates {
+    CANDIDATES_QUEUE,    /* as they stand in the queue */
+    CANDIDATES_SHORTEST, /* by planned run time, then as they stand (EASY-SJBF) */
+    CANDIDATES_COUNT
+};
+
+/* The planner's fields make the textbook policies of one queue exact:
+ *   EASY            fcfs, easy, queue         EASY-SJBF   fcfs, easy, shortest
+ *   conservative    fcfs, conservative with a depth of UINT32_MAX, queue
+ *   FCFS            fcfs, none
+ * Order inside one instant is the caller's: all ends, all submissions, then one core_plan()
+ * is the batch rule. For the rule by which each submission and each end has a pass of its
+ * own and a run that reaches its estimate now counts as over, the caller applies the ends
+ * of such runs first, without a pass. */
 struct core_policy {
     usec_t kill_wait, over_time_limit, inactive_limit, node_timeout, job_keep;
     uint32_t job_id_first, job_id_max, jobs_max, array_size_max;
     uint32_t requeue_max;        /* launch failures in a row before the job is held */
     bool requeue_default;
     uint32_t return_to_service;  /* 0 1 2 */
-    uint32_t backfill_depth;     /* reservations kept for jobs that do not fit */
+    enum plan_order plan_order;
+    enum backfill backfill;
+    uint32_t backfill_depth;     /* reservations in a partition, of BACKFILL_CONSERVATIVE */
+    enum backfill_candidates backfill_candidates;
+    bool predict;                /* plan with predicted run times; limits stay what they are */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     char priority_type[16];
 };
@@ -66,6 +98,11 @@ struct core_node_conf { /* one configured node; 0/"" : whatever it registers wit
     uint32_t port, cpus, weight;
     uint64_t memory_mib;
 };
+
+/* The value that a name in the configuration stands for, -1: there is none such. */
+int plan_order_find(const char *name);          /* priority fcfs */
+int backfill_find(const char *name);            /* none easy conservative */
+int backfill_candidates_find(const char *name); /* queue shortest */
 
 struct core *core_create(const struct core_policy *policy, struct err *err);
 void core_destroy(struct core *c);

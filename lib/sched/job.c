@@ -113,21 +113,25 @@ void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
 
 /* ---- queue ---------------------------------------------------------------------------- */
 
-int queue_order(const void *a, const void *b)
+int queue_order(const void *a, const void *b, void *core)
 {
+    const struct core *c = core;
     const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+    bool fcfs = c->policy.plan_order == PLAN_FCFS;
     if (!x || !y)
         return x ? -1 : y ? 1 : 0;
     if (x->tier != y->tier)
         return x->tier > y->tier ? -1 : 1;
-    if (x->priority != y->priority)
+    if (fcfs && x->submit != y->submit)
+        return x->submit < y->submit ? -1 : 1;
+    if (!fcfs && x->priority != y->priority)
         return x->priority > y->priority ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
 /* Where a job stands, or would stand, in a sorted queue. Taken out places are
  * skipped: their neighbours decide. */
-static uint32_t queue_find(const struct core *c, struct job *j)
+static uint32_t queue_find(struct core *c, struct job *j)
 {
     uint32_t lo = c->queue_head, hi = c->queue_count;
     while (lo < hi) {
@@ -136,7 +140,7 @@ static uint32_t queue_find(const struct core *c, struct job *j)
             at++;
         if (at == hi)
             hi = mid;
-        else if (queue_order(&c->queue[at], &j) < 0)
+        else if (queue_order(&c->queue[at], &j, c) < 0)
             lo = at + 1;
         else if (c->queue[at] == j)
             return at;
@@ -227,7 +231,7 @@ void queue_sort(struct core *c)
     c->queue_count = n;
     c->queue_holes = c->queue_head = 0;
     if (!c->queue_sorted)
-        qsort(c->queue, n, sizeof *c->queue, queue_order);
+        qsort_r(c->queue, n, sizeof *c->queue, queue_order, c);
     c->queue_sorted = true;
 }
 

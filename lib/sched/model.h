@@ -360,7 +360,7 @@ void job_gate(struct core *c, struct job *j, usec_t now);
 /* The gate of a loaded job. What would change its record (a dependency met, a begin time that
  * has come) is left to the first pass and the timers, which have a batch to say so. */
 void job_gate_load(struct core *c, struct job *j, usec_t now);
-int queue_order(const void *a, const void *b); /* qsort(3), of struct job * */
+int queue_order(const void *a, const void *b, void *core); /* qsort_r(3), of struct job * */
 void queue_put(struct core *c, struct job *j);
 void queue_del(struct core *c, struct job *j);
 void queue_sort(struct core *c);

@@ -70,7 +70,9 @@ static void reservations_clear(struct core *c)
 /* When and where could j start at the earliest? Keeps it as a reservation. */
 static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
 {
-    uint32_t n = 0, depth = c->policy.backfill_depth ? c->policy.backfill_depth : 1;
+    uint32_t n = 0, depth = c->policy.backfill_depth;
+    if (depth == 0 || c->policy.backfill != BACKFILL_CONSERVATIVE)
+        depth = 1;
     if (c->resv_count >= depth)
         return;
     struct room *room = rooms_now(c);

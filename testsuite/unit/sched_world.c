@@ -180,6 +180,7 @@ static const struct core_policy policy = {.kill_wait = 30 * USEC_PER_SEC,
                                           .requeue_max = 3,
                                           .requeue_default = true,
                                           .return_to_service = 2,
+                                          .backfill = BACKFILL_CONSERVATIVE,
                                           .backfill_depth = 2};
 static const struct core_partition parts[] = {
     {.name = "main",

@@ -21,7 +21,8 @@ static const struct core_policy policy = {
     .kill_wait = 30 * USEC_PER_SEC, .node_timeout = 300 * USEC_PER_SEC,
     .job_keep = 300 * USEC_PER_SEC, .job_id_first = 1, .job_id_max = 1000000,
     .jobs_max = 1000, .array_size_max = 1000, .requeue_max = 3, .requeue_default = true,
-    .return_to_service = 2, .backfill_depth = 1};
+    .return_to_service = 2, .backfill = BACKFILL_CONSERVATIVE,
+    .backfill_depth = 1};
 static const struct core_partition parts[] = {
     {.name = "main", .nodes = "ALL", .is_default = true, .time_max = SPAN_INFINITE}};
 

@@ -22,7 +22,8 @@
 static const struct core_policy policy = {
     .kill_wait = 30 * SEC, .node_timeout = 300 * SEC, .job_keep = 3000 * SEC,
     .job_id_first = 1, .job_id_max = 1000000, .jobs_max = 1000, .array_size_max = 1000,
-    .requeue_max = 3, .requeue_default = false, .return_to_service = 2, .backfill_depth = 1};
+    .requeue_max = 3, .requeue_default = false, .return_to_service = 2, .backfill = BACKFILL_CONSERVATIVE,
+    .backfill_depth = 1};
 static const struct core_partition parts[] = {
     {.name = "main", .nodes = "ALL", .is_default = true, .time_max = SPAN_INFINITE},
     {.name = "club", .nodes = "ALL", .time_max = SPAN_INFINITE, .allow_groups = "wheel,staff"},
