@@ -173,26 +173,22 @@ int admit_fits(struct core *c, struct job *j, struct err *err)
     const struct request *q = &c->request[j->request];
     if (names_known(c, q, err) < 0)
         return err->code;
-    struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
     struct placement p = {0};
     char *save = NULL, *list = xstrdup(text_of(c, j->parts));
     struct err bounds = {0};
     bool fits = false, unknown = false, within = false; /* some partition's bounds */
-    for (uint32_t i = 0; i < c->nodes; i++) {
-        nodes_room(&c->node[i], &room[i], true);
-        unknown = unknown || (c->node[i].shape == NONE && !c->node[i].future);
-    }
     for (char *name = strtok_r(list, ",", &save); name && !fits;
          name = strtok_r(NULL, ",", &save)) {
         long at = parts_find(c, name);
         if (at < 0 || part_bounds(&c->part[at], q, &bounds) < 0)
             continue;
         within = true;
-        fits = place(c, j, (uint32_t)at, room, NULL, true, &p) == 1;
+        fits = place(c, j, (uint32_t)at, rooms_of(c, ROOMS_EMPTY), NULL, &p) == 1;
     }
     free(list);
     free(p.node);
-    free(room);
+    for (uint32_t i = 0; !fits && i < c->nodes; i++)
+        unknown = unknown || (c->node[i].shape == NONE && !c->node[i].future);
     if (fits || (unknown && within))
         return 0;
     return never_fits(c, j, within ? NULL : &bounds, err);

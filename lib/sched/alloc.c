@@ -93,6 +93,7 @@ static void node_take(struct core *c, struct job *j, struct alloc_node *k)
     n->exclusive += job_exclusive(c, j);
     free(n->gres_used_text);
     n->gres_used_text = NULL;
+    rooms_node(c, k->node);
 }
 
 bool job_exclusive(const struct core *c, const struct job *j)
@@ -153,6 +154,7 @@ void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
     n->last_busy = c->now;
     free(n->gres_used_text);
     n->gres_used_text = NULL;
+    rooms_node(c, k->node);
     plan_afresh(c);
 }
 

@@ -187,6 +187,8 @@ int core_check(const struct core *c, struct err *err)
         rc = check_held(c, held, err);
     for (uint32_t i = 0; rc == 0 && i < c->nodes; i++)
         rc = check_node(c, &c->node[i], &held[i], err);
+    if (rc == 0)
+        rc = rooms_check(c, err);
     for (uint32_t i = 0; i < c->nodes; i++) {
         free(held[i].core);
         for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)

@@ -190,6 +190,14 @@ void core_destroy(struct core *c)
     free(c->resv);
     parts_fini(c);
     nodes_fini(c);
+    for (uint32_t i = 0; i < c->kinds; i++) {
+        intern_drop(&c->text, c->kind[i].name);
+        intern_drop(&c->text, c->kind[i].type);
+    }
+    for (int k = 0; k < ROOMS_KINDS; k++)
+        rooms_fini(&c->rooms[k]);
+    free(c->leaf_first);
+    free(c->leaf_node);
     requests_fini(c);
     free(c->shape);
     idmap_fini(&c->job_by_id);

@@ -456,16 +456,13 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
 /* When and where would it start if everything ran to its limit? */
 static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
-    struct room *room = xcalloc(c->nodes ? c->nodes : 1, sizeof *room);
     struct placement p = {0};
     char first[NAME_LEN_MAX + 1];
     snprintf(first, sizeof first, "%.*s", (int)strcspn(text_of(c, j->parts), ","),
              text_of(c, j->parts));
     long at = parts_find(c, first);
-    for (uint32_t i = 0; i < c->nodes; i++)
-        nodes_room(&c->node[i], &room[i], false);
     out->start_estimate = now;
-    if (at >= 0 && place(c, j, (uint32_t)at, room, NULL, false, &p) != 1) {
+    if (at >= 0 && place(c, j, (uint32_t)at, rooms_of(c, ROOMS_NOW), NULL, &p) != 1) {
         usec_t latest = now;
         for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++) {
             const struct job *r = c->set[SET_RUNNING].v[i];
@@ -474,16 +471,13 @@ static void forecast(struct core *c, struct job *j, usec_t now, struct batch *ou
                 latest = end;
         }
         out->start_estimate = latest;
-        for (uint32_t i = 0; i < c->nodes; i++)
-            nodes_room(&c->node[i], &room[i], true);
-        place(c, j, (uint32_t)at, room, NULL, true, &p);
+        place(c, j, (uint32_t)at, rooms_of(c, ROOMS_EMPTY), NULL, &p);
     }
     size_t len = 0;
     for (uint32_t i = 0; i < p.count && len < sizeof out->nodes_estimate; i++)
         len += (size_t)snprintf(out->nodes_estimate + len, sizeof out->nodes_estimate - len,
                                 "%s%s", i ? "," : "", c->node[p.node[i].node].name);
     free(p.node);
-    free(room);
 }
 
 /* ---- arrays ------------------------------------------------------------------------------------ */

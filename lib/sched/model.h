@@ -24,6 +24,7 @@
 #define NONE UINT32_MAX
 #define GRES_POOLS_MAX 16  /* distinct gres name:type pairs on one node */
 #define GRES_ITEMS_MAX 8   /* gres items in one request */
+#define KINDS_MAX 32       /* gres name:type pairs that summaries tell apart; the last: all more */
 #define DEPS_MAX 1024      /* dependencies of one job */
 #define PRIORITY_TOP 4294901759u /* first job's under "basic", as Slurm's */
 #define SPAN_UNKNOWN (365 * 24 * 3600 * USEC_PER_SEC) /* stands for "no limit" in forecasts */
@@ -100,8 +101,10 @@ struct shape { /* a topology, shared by nodes that have the same */
     uint32_t *core_pu;       /* [cores * threads], NONE: no such thread */
     uint32_t *numa_os;       /* [numas] */
 };
+struct kind { uint32_t name, type; }; /* of gres, in the whole cluster; interned */
 struct pool { /* one gres name:type on one node */
     uint32_t name, type;     /* interned */
+    uint32_t kind;           /* in core.kind */
     uint32_t count, free;
     uint64_t *used;          /* index set */
     int16_t *numa;           /* [count] logical NUMA node, -1 unknown */
@@ -113,6 +116,7 @@ enum down_cause { DOWN_NONE, DOWN_ADMIN, DOWN_SILENT, DOWN_CONF, DOWN_REBOOT };
 struct node {
     char *name;
     uint32_t order;          /* place among all nodes by name, n2 before n10 */
+    uint32_t leaf;           /* of the fabric; by core.leafs_gen */
     /* configuration */
     bool configured;
     char *addr_conf, *gres_conf, *features_conf;
@@ -155,6 +159,27 @@ struct room { /* what is free on a node, now or at some time */
     uint32_t exclusive;      /* a whole-node job is on it */
     uint64_t mem;
     uint32_t gres[GRES_POOLS_MAX];
+};
+#define LEAF_STEPS 13 /* 2^12 cores, CPUS_PER_NODE_MAX, on a node */
+struct leaf_room { /* of the nodes of one leaf that can be used: at most this is free */
+    uint32_t nodes, idle;    /* idle: no job on it */
+    uint32_t cores, cores_max;
+    uint64_t mem_max;
+    uint32_t roomy[LEAF_STEPS]; /* nodes with at least 2^i cores free */
+    uint32_t gres[KINDS_MAX], gres_max[KINDS_MAX];
+};
+struct rooms { /* what is free now, or at some time */
+    struct room *v;          /* [nodes]; after a change: rooms_touch() */
+    struct leaf_room *leaf;  /* [leafs], read through rooms_leaf() */
+    uint64_t *stale;         /* leafs to be summed up again */
+    uint32_t nodes, leafs, gen;
+    bool any_state;          /* nodes that can't be used now count too */
+};
+enum rooms_kind {
+    ROOMS_NOW,   /* what is free */
+    ROOMS_UP,    /* what would be if no job ran */
+    ROOMS_EMPTY, /* ... and if all nodes that were ever seen could be used */
+    ROOMS_KINDS
 };
 struct demand { /* what a placement takes of one node */
     uint32_t node, tasks, cores;
@@ -267,6 +292,11 @@ struct core {
     struct node *node;
     uint32_t nodes, nodes_cap, words; /* words of a node set */
     uint32_t nodes_gen;      /* the node table or partitions changed */
+    struct kind kind[KINDS_MAX];
+    uint32_t kinds;
+    uint32_t leafs, leafs_gen; /* derived for nodes_gen: leafs_derive() */
+    uint32_t *leaf_first, *leaf_node; /* nodes of leaf i: leaf_node[leaf_first[i]...] */
+    struct rooms rooms[ROOMS_KINDS]; /* through rooms_of() */
     struct job **job;        /* by ascending id */
     uint32_t jobs, jobs_cap;
     struct idmap job_by_id;  /* id -> index hint is not kept: value is an index into slots */
@@ -336,11 +366,30 @@ void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char 
 int nodes_change(struct core *c, const char *name, const char *key, const char *value,
                  const struct actor *who, usec_t now, struct batch *out, struct err *err);
 
-/* place.c: where would it run? 1 placed, 0 not now (*reason), -1 never. `room` [nodes] is
- * what is free; `closed`: node set not to use, or NULL. */
-int place(struct core *c, const struct job *j, uint32_t part, const struct room *room,
-          const uint64_t *closed, bool any_state, struct placement *out);
+/* rooms.c. A struct rooms belongs to one state of the node table (gen): use one within a
+ * plan, or fill it again. */
+void rooms_init(struct rooms *rs, struct core *c, bool any_state); /* nothing is free */
+void rooms_fini(struct rooms *rs);
+void rooms_copy(struct rooms *to, const struct rooms *from); /* to: any, or all zero */
+/* The core's own, kept up to date as jobs start and end (alloc.c) and nodes come and go:
+ * who wants to change them copies them first. */
+struct rooms *rooms_of(struct core *c, enum rooms_kind kind);
+void rooms_fill(struct rooms *rs, struct core *c, bool empty); /* empty: as if no job ran */
+void rooms_take(struct rooms *rs, const struct core *c, const struct placement *p, bool exclusive);
+const struct leaf_room *rooms_leaf(struct rooms *rs, const struct core *c, uint32_t leaf);
+void rooms_node(struct core *c, uint32_t i); /* the node has changed: core.rooms follow */
+int rooms_check(const struct core *c, struct err *err);
 void room_take(struct room *r, const struct demand *d, bool exclusive);
+void leafs_derive(struct core *c);
+static inline void rooms_touch(struct rooms *rs, const struct core *c, uint32_t node)
+{
+    bs_set(rs->stale, c->node[node].leaf);
+}
+
+/* place.c: where would it run? 1 placed, 0 not with what `rooms` says is free. `closed`:
+ * node set not to use, or NULL. */
+int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+          const uint64_t *closed, struct placement *out);
 
 /* alloc.c */
 void alloc_make(struct core *c, struct job *j, const struct placement *p);

@@ -113,6 +113,7 @@ void nodes_used(struct core *c, uint32_t i, struct batch *out)
     free(n->gres_text);
     free(n->gres_used_text);
     n->gres_text = n->gres_used_text = NULL;
+    rooms_node(c, i);
     if (!out)
         return;
     batch_change(out, CHANGE_NODE, i, 0);

@@ -180,8 +180,8 @@ static int by_name(const void *a, const void *b, void *core)
 
 /* Candidates with what each could take; *total tasks, *need: nodes that must be used. */
 static uint32_t candidates(struct core *c, const struct job *j, uint32_t part,
-                           const struct room *room, const uint64_t *closed,
-                           bool any_state, struct candidate *out, uint64_t *total)
+                           const struct rooms *room, const uint64_t *closed,
+                           struct candidate *out, uint64_t *total)
 {
     struct request *q = &c->request[j->request];
     const struct partition *p = &c->part[part];
@@ -190,11 +190,11 @@ static uint32_t candidates(struct core *c, const struct job *j, uint32_t part,
     *total = 0;
     BS_EACH(i, p->nodes, c->words)
     {
-        if ((closed && bs_test(closed, i)) || !node_suits(c, j, q, (uint32_t)i, any_state))
+        if ((closed && bs_test(closed, i)) || !node_suits(c, j, q, (uint32_t)i, room->any_state))
             continue;
-        if (room[i].exclusive || (whole && room[i].jobs))
+        if (room->v[i].exclusive || (whole && room->v[i].jobs))
             continue;
-        uint32_t t = tasks_most(c, p, q, (uint32_t)i, &room[i], q->ntasks ? want : 1);
+        uint32_t t = tasks_most(c, p, q, (uint32_t)i, &room->v[i], q->ntasks ? want : 1);
         if (t == 0)
             continue;
         out[n].node = (uint32_t)i;
@@ -202,7 +202,7 @@ static uint32_t candidates(struct core *c, const struct job *j, uint32_t part,
         out[n].weight = nodes_weight(&c->node[i]);
         out[n].order = c->node[i].order;
         uint32_t used = cores_for(q, &c->node[i], t);
-        out[n].left = room[i].cores > used ? room[i].cores - used : 0;
+        out[n].left = room->v[i].cores > used ? room->v[i].cores - used : 0;
         *total += t;
         n++;
     }
@@ -281,7 +281,7 @@ static void share_tasks(struct candidate *v, uint32_t k, uint32_t ntasks, uint32
 }
 
 /* Gres per job: taken from the chosen nodes in order. */
-static bool job_gres(const struct core *c, const struct request *q, const struct room *room,
+static bool job_gres(const struct core *c, const struct request *q, const struct rooms *room,
                      struct placement *out)
 {
     for (uint32_t k = 0; k < q->gres_count; k++) {
@@ -293,7 +293,7 @@ static bool job_gres(const struct core *c, const struct request *q, const struct
             for (uint32_t m = 0; m < n->pools_count && want; m++) {
                 if (!pool_matches(&n->pool[m], g))
                     continue;
-                uint32_t free_here = room[d->node].gres[m] - d->gres[m];
+                uint32_t free_here = room->v[d->node].gres[m] - d->gres[m];
                 uint32_t take = free_here < want ? free_here : want;
                 d->gres[m] += take;
                 want -= take;
@@ -306,7 +306,7 @@ static bool job_gres(const struct core *c, const struct request *q, const struct
 }
 
 static int place_on(struct core *c, const struct job *j, uint32_t part,
-                    const struct room *room, struct candidate *v, uint32_t k,
+                    const struct rooms *room, struct candidate *v, uint32_t k,
                     struct placement *out)
 {
     const struct request *q = &c->request[j->request];
@@ -316,7 +316,7 @@ static int place_on(struct core *c, const struct job *j, uint32_t part,
     out->count = 0;
     GROW(out->node, out->cap, k);
     for (uint32_t i = 0; good && i < k; i++)
-        good = node_takes(c, &c->part[part], q, v[i].node, &room[v[i].node], share[i],
+        good = node_takes(c, &c->part[part], q, v[i].node, &room->v[v[i].node], share[i],
                           &out->node[out->count++]);
     free(share);
     if (!good)
@@ -351,7 +351,7 @@ static bool gres_in_all(const struct request *q)
 }
 
 /* Nodes that have some of what the job wants in all come first, in their order. */
-static void gres_first(const struct core *c, const struct request *q, const struct room *room,
+static void gres_first(const struct core *c, const struct request *q, const struct rooms *room,
                        struct candidate *v, uint32_t n)
 {
     uint32_t at = 0;
@@ -362,7 +362,7 @@ static void gres_first(const struct core *c, const struct request *q, const stru
             for (uint32_t m = 0; m < node->pools_count; m++)
                 has = has || (q->gres[k].per == SL__GRES_PER__GRES_PER_JOB &&
                               pool_matches(&node->pool[m], &q->gres[k]) &&
-                              room[v[i].node].gres[m]);
+                              room->v[v[i].node].gres[m]);
         if (!has)
             continue;
         struct candidate t = v[i];
@@ -373,7 +373,7 @@ static void gres_first(const struct core *c, const struct request *q, const stru
 
 /* On the first k of the n candidates; 0 of them: not now. */
 static int place_count(struct core *c, const struct job *j, uint32_t part,
-                       const struct room *room, struct candidate *v, uint32_t n, uint32_t k,
+                       const struct rooms *room, struct candidate *v, uint32_t n, uint32_t k,
                        struct placement *out)
 {
     uint32_t most = c->part[part].conf.nodes_max, first = 0;
@@ -386,8 +386,8 @@ static int place_count(struct core *c, const struct job *j, uint32_t part,
     return first != NONE ? place_on(c, j, part, room, v + first, k, out) : 0;
 }
 
-int place(struct core *c, const struct job *j, uint32_t part, const struct room *room,
-          const uint64_t *closed, bool any_state, struct placement *out)
+int place(struct core *c, const struct job *j, uint32_t part, struct rooms *room,
+          const uint64_t *closed, struct placement *out)
 {
     struct request *q = &c->request[j->request];
     const struct partition *p = &c->part[part];
@@ -397,7 +397,7 @@ int place(struct core *c, const struct job *j, uint32_t part, const struct room 
     if (q->names_missing)
         return 0;
     struct candidate *v = xmalloc((p->nodes_count + 1) * sizeof *v);
-    uint32_t n = candidates(c, j, part, room, closed, any_state, v, &total);
+    uint32_t n = candidates(c, j, part, room, closed, v, &total);
     uint32_t at_least = q->nodes_min ? q->nodes_min : 1;
     if (q->required_count > at_least && q->has_names)
         at_least = q->required_count;
@@ -421,14 +421,4 @@ int place(struct core *c, const struct job *j, uint32_t part, const struct room 
     }
     free(v);
     return rc;
-}
-
-void room_take(struct room *r, const struct demand *d, bool exclusive)
-{
-    r->cores -= d->cores < r->cores ? d->cores : r->cores;
-    r->mem -= d->mem < r->mem ? d->mem : r->mem;
-    r->jobs++;
-    r->exclusive += exclusive;
-    for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)
-        r->gres[p] -= d->gres[p] < r->gres[p] ? d->gres[p] : r->gres[p];
 }

@@ -33,23 +33,15 @@ static usec_t limit_end(const struct job *j, usec_t now)
     return end > now ? end : now + 1;
 }
 
-/* Rooms of all nodes now; the caller frees. */
-static struct room *rooms_now(const struct core *c)
-{
-    struct room *r = xmalloc((c->nodes ? c->nodes : 1) * sizeof *r);
-    for (uint32_t i = 0; i < c->nodes; i++)
-        nodes_room(&c->node[i], &r[i], false);
-    return r;
-}
-
-static void room_give(const struct core *c, const struct job *j, struct room *room)
+static void room_give(const struct core *c, const struct job *j, struct rooms *room)
 {
     for (uint32_t i = 0; i < j->alloc->count; i++) {
         const struct alloc_node *k = &j->alloc->node[i];
-        struct room *r = &room[k->node];
+        struct room *r = &room->v[k->node];
         const struct node *n = &c->node[k->node];
         if (k->clean)
             continue;
+        rooms_touch(room, c, k->node);
         r->cores += k->cores;
         r->mem += k->mem;
         r->jobs--;
@@ -75,18 +67,19 @@ static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
         depth = 1;
     if (c->resv_count >= depth)
         return;
-    struct room *room = rooms_now(c);
+    struct rooms room = {0};
     const struct jobset *running = &c->set[SET_RUNNING];
     struct end_event *ev = xmalloc((running->count + 1) * sizeof *ev);
     struct placement p = {0};
+    rooms_copy(&room, rooms_of(c, ROOMS_NOW));
     for (; n < running->count; n++)
         ev[n] = (struct end_event){limit_end(running->v[n], now), running->v[n]};
     qsort(ev, n, sizeof *ev, by_end);
     for (uint32_t i = 0; i < n; i++) {
-        room_give(c, ev[i].job, room);
+        room_give(c, ev[i].job, &room);
         if (i + 1 < n && ev[i + 1].end == ev[i].end)
             continue;
-        if (place(c, j, part, room, NULL, false, &p) != 1)
+        if (place(c, j, part, &room, NULL, &p) != 1)
             continue;
         c->resv = xrealloc(c->resv, (c->resv_count + 1) * sizeof *c->resv);
         struct reservation *r = &c->resv[c->resv_count++];
@@ -99,7 +92,7 @@ static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
     }
     free(p.node);
     free(ev);
-    free(room);
+    rooms_fini(&room);
 }
 
 /* Nodes that a job of this length must leave alone. NULL: none; the caller frees. */
@@ -118,20 +111,8 @@ static uint64_t *closed_nodes(const struct core *c, usec_t end)
 
 enum verdict { STARTED, BLOCKED, UNAVAILABLE };
 
-/* Is there a node in the partition that could take it, were it free? */
-static bool fits_up(struct core *c, struct job *j, uint32_t part, struct room *empty,
-                    struct placement *p)
-{
-    for (uint32_t i = 0; i < c->nodes; i++) {
-        nodes_room(&c->node[i], &empty[i], true);
-        if (!nodes_usable(&c->node[i]))
-            empty[i].cores = 0;
-    }
-    return place(c, j, part, empty, NULL, true, p) == 1;
-}
-
 static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_t now,
-                             struct room *room, struct batch *out)
+                             struct batch *out)
 {
     const struct partition *pt = &c->part[part];
     struct placement p = {0};
@@ -147,21 +128,17 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
         return UNAVAILABLE;
     }
     uint64_t *closed = closed_nodes(c, end);
-    if (place(c, j, part, room, closed, false, &p) == 1) {
+    if (place(c, j, part, rooms_of(c, ROOMS_NOW), closed, &p) == 1) {
         struct job *run = j;
         if (j->rest_count)
             run = job_split(c, j, j->rest[0], out);
         if (run) {
-            for (uint32_t i = 0; i < p.count; i++)
-                room_take(&room[p.node[i].node], &p.node[i], job_exclusive(c, run));
             job_start(c, run, part, &p, now, out);
             v = STARTED;
         }
     } else {
-        struct room *empty = xmalloc((c->nodes ? c->nodes : 1) * sizeof *empty);
-        if (!fits_up(c, j, part, empty, &p))
-            v = UNAVAILABLE;
-        free(empty);
+        if (place(c, j, part, rooms_of(c, ROOMS_UP), NULL, &p) != 1)
+            v = UNAVAILABLE; /* not even if all nodes that are up were free */
         j->reason = v == UNAVAILABLE ? REASON_NODE_NOT_AVAIL : REASON_RESOURCES;
     }
     free(p.node);
@@ -170,8 +147,7 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
 }
 
 /* Tries the job's partitions in order. True when something started. */
-static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room,
-                    struct batch *out)
+static bool try_job(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
     char *list = xstrdup(text_of(c, j->parts)), *save = NULL;
     struct jobclass *class = &c->class[j->class];
@@ -184,7 +160,7 @@ static bool try_job(struct core *c, struct job *j, usec_t now, struct room *room
             j->reason = REASON_PART_INACTIVE;
             continue;
         }
-        enum verdict v = try_part(c, j, (uint32_t)at, now, room, out);
+        enum verdict v = try_part(c, j, (uint32_t)at, now, out);
         started = v == STARTED;
         if (v == BLOCKED && blocked == NONE)
             blocked = (uint32_t)at;
@@ -247,15 +223,14 @@ static void gates_again(struct core *c, usec_t now, struct batch *out)
 }
 
 /* One attempt. True when the job at c->plan_at need not be looked at again. */
-static bool plan_one(struct core *c, struct job *j, usec_t now, struct room *room,
-                     struct batch *out)
+static bool plan_one(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
     if (j->throttle) { /* another of its array may have started in this pass */
         job_gate(c, j, now);
         if (j->gate != GATE_OPEN)
             return true;
     }
-    if (!try_job(c, j, now, room, out))
+    if (!try_job(c, j, now, out))
         return true;
     if (j->state != JOB_PENDING)
         return false; /* started: its place is empty now */
@@ -284,7 +259,6 @@ int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *ou
     gates_again(c, now, out);
     if (!c->plan_wanted || c->loading)
         return 0;
-    struct room *room = NULL;
     unsigned work = 0;
     plan_begin(c);
     while (c->plan_at < c->queue_count && work < work_budget) {
@@ -298,12 +272,9 @@ int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *ou
             continue;
         }
         work++;
-        if (!room)
-            room = rooms_now(c);
-        if (plan_one(c, j, now, room, out))
+        if (plan_one(c, j, now, out))
             c->plan_at++;
     }
-    free(room);
     c->plan_done = c->plan_at >= c->queue_count;
     c->plan_wanted = c->plan_afresh || !c->plan_done;
     gates_again(c, now, out);

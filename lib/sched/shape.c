@@ -118,6 +118,20 @@ void shape_drop(struct core *c, uint32_t id)
 
 /* ---- gres pools ---------------------------------------------------------------------- */
 
+/* The pair's place in core.kind; what comes after the last place shares it. */
+static uint32_t kind_get(struct core *c, const char *name, const char *type)
+{
+    for (uint32_t i = 0; i < c->kinds; i++)
+        if (strcmp(text_of(c, c->kind[i].name), name) == 0 &&
+            strcmp(text_of(c, c->kind[i].type), type) == 0)
+            return i;
+    if (c->kinds == KINDS_MAX)
+        return KINDS_MAX - 1;
+    c->kind[c->kinds].name = intern_text(&c->text, name);
+    c->kind[c->kinds].type = intern_text(&c->text, type);
+    return c->kinds++;
+}
+
 static struct pool *pool_add(struct core *c, struct pool **pool, uint32_t *count,
                              const char *name, const char *type, uint32_t n)
 {
@@ -126,6 +140,7 @@ static struct pool *pool_add(struct core *c, struct pool **pool, uint32_t *count
     memset(p, 0, sizeof *p);
     p->name = intern_text(&c->text, name);
     p->type = intern_text(&c->text, type);
+    p->kind = kind_get(c, name, type);
     p->count = p->free = n;
     p->used = xcalloc(BS_WORDS(n), sizeof *p->used);
     p->numa = xmalloc((n ? n : 1) * sizeof *p->numa);
