@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "acct.h"
-#include "base/hostlist.h"
 #include "blobs.h"
 #include "ctld.h"
 #include "helper.h"
@@ -8,6 +7,7 @@
 #include "nodes.h"
 #include "persist.h"
 #include "session.h"
+#include "setup/setup.h"
 #include "users.h"
 #include "watch.h"
 
@@ -20,125 +20,12 @@
 
 /* ---- configuration into the core ------------------------------------------------------------ */
 
-static void policy_fill(const struct conf *conf, struct core_policy *p)
-{
-    *p = (struct core_policy){
-        .kill_wait = conf->kill_wait,
-        .over_time_limit = conf->over_time_limit,
-        .inactive_limit = conf->inactive_limit,
-        .node_timeout = conf->node_timeout,
-        .job_keep = conf->job_keep,
-        .job_id_first = conf->job_id_first,
-        .job_id_max = conf->job_id_max,
-        .jobs_max = conf->jobs_max,
-        .array_size_max = conf->array_size_max,
-        .requeue_max = conf->requeue_max,
-        .requeue_default = conf->requeue_default,
-        .return_to_service = conf->return_to_service,
-        .plan_order = (enum plan_order)plan_order_find(conf->plan_order),
-        .backfill = (enum backfill)backfill_find(conf->backfill),
-        .backfill_depth = conf->backfill_depth,
-        .backfill_candidates =
-            (enum backfill_candidates)backfill_candidates_find(conf->backfill_candidates),
-        .predict = conf->predict,
-        .mem_default_per_cpu_mib = conf->mem_default_per_cpu_mib,
-        .mem_default_per_node_mib = conf->mem_default_per_node_mib,
-    };
-    snprintf(p->priority_type, sizeof(p->priority_type), "%s", conf->priority_type);
-}
-
-static void partition_fill(const struct conf_partition *from, struct core_partition *to)
-{
-    *to = (struct core_partition){
-        .name = from->name,
-        .nodes = from->nodes,
-        .is_default = from->is_default,
-        .is_hidden = from->is_hidden,
-        .root_only = from->root_only,
-        .exclusive_user = from->exclusive_user,
-        .oversubscribe_exclusive = from->oversubscribe_exclusive,
-        .time_max = from->time_max,
-        .time_default = from->time_default,
-        .nodes_min = from->nodes_min,
-        .nodes_max = from->nodes_max,
-        .priority_tier = from->priority_tier,
-        .priority_job_factor = from->priority_job_factor,
-        .state = from->state,
-        .allow_groups = from->allow_groups,
-        .allow_accounts = from->allow_accounts,
-        .deny_accounts = from->deny_accounts,
-        .allow_qos = from->allow_qos,
-        .mem_default_per_cpu_mib = from->mem_default_per_cpu_mib,
-        .mem_default_per_node_mib = from->mem_default_per_node_mib,
-        .mem_max_per_cpu_mib = from->mem_max_per_cpu_mib,
-        .mem_max_per_node_mib = from->mem_max_per_node_mib,
-        .grace_time = from->grace_time,
-    };
-}
-
-struct node_list {
-    struct arena arena;
-    struct core_node_conf *v;
-    size_t count, cap;
-};
-
-/* One configured line "n[1-4]" becomes four nodes. */
-static int node_line(const struct conf_node *line, struct node_list *out, struct err *err)
-{
-    struct hostlist *names = hostlist_create(line->names, err);
-    struct hostlist *addrs = names ? hostlist_create(line->addr, err) : NULL;
-    int rc = 0;
-
-    if (!addrs)
-        rc = err_prefix(err, "nodes \"%s\"", line->names);
-    else if (hostlist_count(addrs) && hostlist_count(addrs) != hostlist_count(names))
-        rc = err_set(err, SL_EINVAL_NODE, "nodes \"%s\": %zu names but %zu addresses",
-                     line->names, hostlist_count(names), hostlist_count(addrs));
-    for (size_t i = 0; rc == 0 && i < hostlist_count(names); i++) {
-        if (out->count == out->cap) {
-            out->cap = out->cap ? 2 * out->cap : 64;
-            out->v = xrealloc(out->v, out->cap * sizeof(*out->v));
-        }
-        out->v[out->count++] = (struct core_node_conf){
-            .name = arena_strdup(&out->arena, hostlist_nth(names, i)),
-            .addr = hostlist_count(addrs)
-                        ? arena_strdup(&out->arena, hostlist_nth(addrs, i))
-                        : "",
-            .gres = line->gres,
-            .features = line->features,
-            .state = line->state,
-            .reason = line->reason,
-            .port = line->port,
-            .cpus = line->cpus,
-            .weight = line->weight,
-            .memory_mib = line->memory_mib,
-        };
-    }
-    hostlist_destroy(names);
-    hostlist_destroy(addrs);
-    return rc;
-}
-
 int startup_configure(struct core *core, const struct conf *conf, usec_t now, struct err *err)
 {
-    struct core_partition *partitions = xcalloc(conf->partitions_count, sizeof(*partitions));
-    struct node_list nodes = {.v = NULL};
     struct core_policy policy;
-    int rc = 0;
 
-    arena_init(&nodes.arena);
-    policy_fill(conf, &policy);
-    for (size_t i = 0; i < conf->partitions_count; i++)
-        partition_fill(&conf->partitions[i], &partitions[i]);
-    for (size_t i = 0; rc == 0 && i < conf->nodes_count; i++)
-        rc = node_line(&conf->nodes[i], &nodes, err);
-    if (rc == 0)
-        rc = core_configure(core, &policy, partitions, conf->partitions_count, nodes.v,
-                            nodes.count, conf->node_dynamic, now, err);
-    free(partitions);
-    free(nodes.v);
-    arena_fini(&nodes.arena);
-    return rc;
+    setup_policy(conf, &policy);
+    return setup_configure(core, conf, &policy, now, err);
 }
 
 struct core *startup_core(const struct conf *conf, usec_t now, struct err *err)
@@ -146,7 +33,7 @@ struct core *startup_core(const struct conf *conf, usec_t now, struct err *err)
     struct core_policy policy;
     struct core *core;
 
-    policy_fill(conf, &policy);
+    setup_policy(conf, &policy);
     core = core_create(&policy, err);
     if (core && startup_configure(core, conf, now, err) < 0) {
         core_destroy(core);
