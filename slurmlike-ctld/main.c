@@ -2,6 +2,7 @@
  *
  * slurmlike-ctld: command line, privileges, pid file, signals, and the loop.
  */
+#include "base/pidlock.h"
 #include "config.h"
 #include "control.h"
 #include "ctld.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -177,17 +177,14 @@ static void files_raise(void)
 static int pid_write(const struct conf *conf, struct err *err)
 {
     char *path = xasprintf("%s/ctld.pid", conf->run_dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    int rc = 0;
+    pid_t holder;
+    int rc = pidlock_take(path, 0644, PIDLOCK_WAIT_MSEC, &holder, err);
 
-    if (fd < 0)
-        rc = err_errno(err, "%s", path);
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        rc = err_set(err, -EBUSY, "%s: a controller runs already", path);
-    else if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-        rc = err_errno(err, "%s", path);
+    if (rc == -EBUSY)
+        rc = err_set(err, -EBUSY, "%s: a controller runs already, process %ld", path,
+                     (long)holder);
     free(path);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static void pid_remove(const struct conf *conf)

@@ -2,6 +2,7 @@
 #include "noded.h"
 
 #include "base/limits.h"
+#include "base/pidlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -207,23 +208,13 @@ static int spool_check(const char *spool, struct err *err)
 static int spool_lock(const char *spool, struct err *err)
 {
     char *path = xasprintf("%s/lock", spool);
-    char text[32];
-    int rc = 0;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        rc = err_errno(err, "%s", path);
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        ssize_t n = read(fd, text, sizeof(text) - 1);
-        text[n > 0 ? n : 0] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        rc = err_set(err, -EBUSY, "%s: another slurmlike-d (pid %s) uses this spool", spool,
-                     text);
-        close(fd);
-    } else if (ftruncate(fd, 0) == 0) {
-        dprintf(fd, "%d\n", (int)getpid());
-    }
+    pid_t holder;
+    int rc = pidlock_take(path, 0600, PIDLOCK_WAIT_MSEC, &holder, err);
+    if (rc == -EBUSY)
+        rc = err_set(err, -EBUSY, "%s: another slurmlike-d (pid %ld) uses this spool", spool,
+                     (long)holder);
     free(path);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static void on_alarm(int sig)

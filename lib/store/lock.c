@@ -7,17 +7,15 @@
 #include "store/engine.h"
 
 #include "base/buf.h"
+#include "base/pidlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LOCK_TEXT_MAX 32 /* "PID\n" */
 
 static int dir_sync(const char *dir, struct err *err)
 {
@@ -63,47 +61,17 @@ static int file_create(const char *path, struct err *err)
     return rc;
 }
 
-static int lock_refused(const char *path, int fd, struct err *err)
-{
-    char text[LOCK_TEXT_MAX] = "";
-    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-    if (pid > 0)
-        return err_set(
-            err, SL_ESTORE,
-            "store %s: another controller, process %ld, is using it; stop that "
-            "one first",
-            path, pid);
-    return err_set(err, SL_ESTORE,
-                   "store %s: another controller is using it; stop that one "
-                   "first",
-                   path);
-}
-
-static int lock_fill(const char *name, int fd, struct err *err)
-{
-    char text[LOCK_TEXT_MAX];
-    int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, n, 0) != n)
-        return err_errno(err, "store lock %s: cannot write", name);
-    return 0;
-}
-
 static int lock_file(const char *path, const char *name, int *lock_fd, struct err *err)
 {
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    pid_t holder;
+    int fd = pidlock_take(name, 0600, PIDLOCK_WAIT_MSEC, &holder, err);
+    if (fd == -EBUSY)
+        return err_set(err, SL_ESTORE,
+                       "store %s: another controller, process %ld, is using it; stop that "
+                       "one first",
+                       path, (long)holder);
     if (fd < 0)
-        return err_errno(err, "store lock %s", name);
-    int rc = 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        rc = errno == EWOULDBLOCK ? lock_refused(path, fd, err)
-                                  : err_errno(err, "store lock %s", name);
-    if (!rc)
-        rc = lock_fill(name, fd, err);
-    if (rc) {
-        close(fd);
-        return rc;
-    }
+        return err_prefix(err, "store lock");
     *lock_fd = fd;
     return 0;
 }
