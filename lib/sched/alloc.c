@@ -162,7 +162,7 @@ void alloc_set(struct core *c, struct job *j, struct alloc *a)
 {
     ASSERT(!j->alloc);
     j->alloc = a;
-    jobset_put(c, SET_RUNNING, j, true);
+    jobset_put(&c->running, SET_RUNNING, j, true);
 }
 
 void alloc_free(struct core *c, struct job *j)
@@ -170,7 +170,7 @@ void alloc_free(struct core *c, struct job *j)
     struct alloc *a = j->alloc;
     if (!a)
         return;
-    jobset_put(c, SET_RUNNING, j, false);
+    jobset_put(&c->running, SET_RUNNING, j, false);
     for (uint32_t i = 0; i < a->count; i++) {
         free(a->node[i].core);
         for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)

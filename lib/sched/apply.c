@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/model.h"
+#include "sched/kin.h"
 
 #include "base/buf.h"
 
@@ -280,10 +280,7 @@ static int apply_array(struct core *c, uint32_t array_id, const struct command *
                        usec_t now, struct batch *out, struct err *err)
 {
     int rc = 0, done = 0;
-    uint32_t *ids = xmalloc((c->jobs ? c->jobs : 1) * sizeof *ids), n = 0;
-    for (uint32_t i = 0; i < c->jobs; i++)
-        if (c->job[i]->array_id == array_id)
-            ids[n++] = c->job[i]->id;
+    uint32_t n, *ids = kin_ids(c, array_id, &n);
     for (uint32_t i = 0; i < n; i++) {
         struct job *j = job_find(c, ids[i]);
         struct err one = {0};
@@ -299,14 +296,6 @@ static int apply_array(struct core *c, uint32_t array_id, const struct command *
     return done ? 0 : rc;
 }
 
-static bool task_waits(const struct job *j, uint32_t task)
-{
-    for (uint32_t i = 0; i < j->rest_count; i++)
-        if (j->rest[i] == task)
-            return true;
-    return false;
-}
-
 static int apply_job(struct core *c, const struct command *cmd, usec_t now,
                      struct batch *out, struct err *err)
 {
@@ -315,7 +304,7 @@ static int apply_job(struct core *c, const struct command *cmd, usec_t now,
         return err_set(err, SL_EINVAL_JOB_ID, "%s %u", err_name(SL_EINVAL_JOB_ID),
                        cmd->job.job_id);
     if (!cmd->job.has_task) {
-        if (j->array_id == j->id)
+        if (j->array && j->array_id == j->id)
             return apply_array(c, j->array_id, cmd, now, out, err);
         return apply_one(c, j, cmd, now, out, err);
     }
@@ -343,9 +332,6 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
     switch (t->kind) {
     case TIMER_BEGIN:
     case TIMER_AFTER:
-        for (uint32_t i = 0; i < j->deps_count; i++)
-            if (j->deps[i].delay && j->deps[i].state != DEP_MET)
-                j->deps[i].state = DEP_WAIT;
         job_gate(c, j, now);
         job_changed(c, j, out, false);
         break;
@@ -376,7 +362,7 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
         break;
     case TIMER_PURGE:
         if (job_state_finished((enum job_state)j->state) && !j->alloc &&
-            now >= j->end + c->policy.job_keep)
+            !(j->array && j->array_id == j->id && j->array->open) && now >= j->end + c->policy.job_keep)
             job_drop(c, j, out);
         break;
     default:

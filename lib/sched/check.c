@@ -3,7 +3,7 @@
  * core_check: every invariant of model.h, recomputed from the jobs and compared with
  * what the core keeps. It trusts no count that it checks.
  */
-#include "sched/model.h"
+#include "sched/kin.h"
 
 #include "base/buf.h"
 
@@ -30,9 +30,6 @@ static int check_job(const struct job *j, struct err *err)
     if (j->queued != (pending && j->gate == GATE_OPEN))
         return err_set(err, -EINVAL, "job %u: queued=%d, gate %d, state %d", j->id,
                        j->queued, j->gate, j->state);
-    if (j->place[SET_WAITING] != NONE && !pending)
-        return err_set(err, -EINVAL, "job %u waits for others in state %d", j->id,
-                       j->state);
     if ((j->suspended_since != 0) != (j->state == JOB_SUSPENDED))
         return err_set(err, -EINVAL, "job %u: state %d, suspended since %lld", j->id,
                        j->state, (long long)j->suspended_since);
@@ -65,7 +62,7 @@ static int check_queue(const struct core *c, struct err *err)
 
 static int check_jobs(const struct core *c, struct err *err)
 {
-    uint32_t pending = 0, waiting = 0, running = 0, queued = 0, in_queue = 0;
+    uint32_t pending = 0, running = 0, queued = 0, in_queue = 0;
     for (uint32_t i = 0; i < c->jobs; i++) {
         const struct job *j = c->job[i];
         if (i && c->job[i - 1]->id >= j->id)
@@ -74,21 +71,18 @@ static int check_jobs(const struct core *c, struct err *err)
         if (check_job(j, err) < 0)
             return err->code;
         pending += j->state == JOB_PENDING;
-        waiting += j->place[SET_WAITING] != NONE;
         running += j->alloc != NULL;
-        for (int k = 0; k < SET_COUNT; k++)
-            if (j->place[k] != NONE && c->set[k].v[j->place[k]] != j)
-                return err_set(err, -EINVAL, "job %u is not where set %d has it", j->id, k);
+        if (j->place[SET_RUNNING] != NONE && c->running.v[j->place[SET_RUNNING]] != j)
+            return err_set(err, -EINVAL, "job %u is not where the set of running ones has it",
+                           j->id);
         queued += j->queued;
     }
     for (uint32_t i = 0; i < c->queue_count; i++)
         in_queue += c->queue[i] != NULL;
-    if (pending != c->pending || waiting != c->set[SET_WAITING].count ||
-        running != c->set[SET_RUNNING].count || queued != in_queue)
+    if (pending != c->pending || running != c->running.count || queued != in_queue)
         return err_set(err, -EINVAL,
-                       "%u pending, %u waiting, %u running, %u queued, but counted %u, %u, %u, %u",
-                       pending, waiting, running, queued, c->pending,
-                       c->set[SET_WAITING].count, c->set[SET_RUNNING].count, in_queue);
+                       "%u pending, %u running, %u queued, but counted %u, %u, %u", pending,
+                       running, queued, c->pending, c->running.count, in_queue);
     return check_queue(c, err);
 }
 
@@ -183,6 +177,8 @@ int core_check(const struct core *c, struct err *err)
                                       sizeof *held[i].gres[p]);
     }
     int rc = check_jobs(c, err);
+    if (rc == 0)
+        rc = kin_check(c, err);
     if (rc == 0)
         rc = check_held(c, held, err);
     for (uint32_t i = 0; rc == 0 && i < c->nodes; i++)

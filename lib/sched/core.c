@@ -2,6 +2,7 @@
 #include "sched/model.h"
 
 #include "base/buf.h"
+#include "sched/kin.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -53,9 +54,8 @@ struct effect *batch_effect(struct batch *b, enum effect_kind kind)
 
 /* ---- sets of jobs -------------------------------------------------------------------- */
 
-void jobset_put(struct core *c, enum job_set set, struct job *j, bool member)
+void jobset_put(struct jobset *s, enum job_set set, struct job *j, bool member)
 {
-    struct jobset *s = &c->set[set];
     if (member == (j->place[set] != NONE))
         return;
     if (member) {
@@ -181,8 +181,8 @@ void core_destroy(struct core *c)
         job_drop(c, c->job[c->jobs - 1], NULL);
     free(c->job);
     free(c->queue);
-    for (int i = 0; i < SET_COUNT; i++)
-        free(c->set[i].v);
+    free(c->running.v);
+    kin_fini(c);
     free(c->class);
     free(c->timer);
     for (uint32_t i = 0; i < c->resv_count; i++)
@@ -212,7 +212,7 @@ void core_destroy(struct core *c)
 
 bool core_plan_wanted(const struct core *c)
 {
-    return c->plan_wanted;
+    return c->plan_wanted || c->woken_count;
 }
 
 /* ---- the transition table ------------------------------------------------------------------ */

@@ -215,7 +215,7 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
 /* Starts what fits. work_budget: placement attempts. Returns 1 when it stopped
  * for the budget and wants to be called again, 0 when nothing more can start. */
 int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out);
-/* True when a change since the last full pass could let something start. */
+/* True when a change since the last full pass could let something start, or decide what waits. */
 bool core_plan_wanted(const struct core *c);
 usec_t core_next_wakeup(const struct core *c); /* INT64_MAX: none */
 

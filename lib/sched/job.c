@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "job/jobspec.h"
+#include "sched/kin.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -66,12 +67,25 @@ uint32_t job_id_take(struct core *c)
     return 0;
 }
 
+/* What is known of a failed task stays known when its record goes. */
+static void array_remember(struct core *c, const struct job *j, struct batch *out)
+{
+    struct job *base = j->id != j->array_id ? job_find(c, j->array_id) : NULL;
+    if (!base || base->array_failed)
+        return;
+    base->array_failed = true;
+    job_changed(c, base, out, false);
+}
+
 void job_drop(struct core *c, struct job *j, struct batch *out)
 {
+    if (out && j->array && j->tally & TALLY_FAILED)
+        array_remember(c, j, out);
+    queue_del(c, j);
+    kin_leave(c, j);
     uint32_t i = job_lower(c, j->id);
     memmove(c->job + i, c->job + i + 1, (c->jobs - i - 1) * sizeof *c->job);
     c->jobs--;
-    queue_del(c, j);
     if (j->state == JOB_PENDING)
         c->pending--;
     if (out) {
@@ -100,7 +114,7 @@ void job_drop(struct core *c, struct job *j, struct batch *out)
 
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
 {
-    (void)c;
+    kin_note(c, j);
     if (!out)
         return;
     batch_change(out, CHANGE_JOB, j->id, 0);
@@ -235,12 +249,6 @@ void queue_sort(struct core *c)
     c->queue_sorted = true;
 }
 
-/* Is it to be looked at again when another job starts or ends? */
-static void waits_set(struct core *c, struct job *j, bool waits)
-{
-    jobset_put(c, SET_WAITING, j, waits);
-}
-
 static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_reason reason)
 {
     j->gate = (uint8_t)gate;
@@ -254,14 +262,6 @@ static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_rea
     queue_put(c, j);
 }
 
-uint32_t array_running(const struct core *c, uint32_t array_id)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++)
-        n += c->set[SET_RUNNING].v[i]->array_id == array_id;
-    return n;
-}
-
 static enum job_reason hold_reason(const struct job *j)
 {
     return j->hold & HOLD_LAUNCH  ? REASON_LAUNCH_FAILED_HELD
@@ -271,13 +271,16 @@ static enum job_reason hold_reason(const struct job *j)
 
 void job_gate(struct core *c, struct job *j, usec_t now)
 {
+    kin_note(c, j);
+    kin_throttle(c, j, false);
     if (j->state != JOB_PENDING || (j->flags & JOBF_COMPLETING)) {
+        kin_wait(c, j, false);
         queue_del(c, j);
         return;
     }
     enum dep_state dep = j->deps_count ? depend_eval(c, j, now) : DEP_MET;
     /* also behind a hold: what it depends on may be forgotten before the release */
-    waits_set(c, j, dep != DEP_MET);
+    kin_wait(c, j, dep == DEP_WAIT);
     if (j->hold) {
         gate_set(c, j, GATE_HOLD, hold_reason(j));
     } else if (dep != DEP_MET) {
@@ -287,8 +290,8 @@ void job_gate(struct core *c, struct job *j, usec_t now)
         gate_set(c, j, GATE_BEGIN, REASON_BEGIN_TIME);
         j->eligible = j->begin;
         timer_add(c, j->begin, TIMER_BEGIN, j->id);
-    } else if (j->throttle && array_running(c, j->array_id) >= j->throttle) {
-        waits_set(c, j, true);
+    } else if (j->throttle && j->array && j->array->running >= j->throttle) {
+        kin_throttle(c, j, true);
         gate_set(c, j, GATE_ARRAY_LIMIT, REASON_ARRAY_TASK_LIMIT);
     } else {
         if (j->eligible == 0)
@@ -303,7 +306,8 @@ void job_gate_load(struct core *c, struct job *j, usec_t now)
     for (uint32_t i = 0; i < j->deps_count; i++)
         waits = waits || j->deps[i].state == DEP_WAIT;
     if (waits) {
-        waits_set(c, j, true);
+        kin_wait(c, j, true);
+        kin_wake_one(c, j);
         gate_set(c, j, j->hold ? GATE_HOLD : GATE_DEPENDENCY,
                  j->hold ? hold_reason(j) : REASON_DEPENDENCY);
     } else if (j->begin && !j->hold && j->reason == REASON_BEGIN_TIME) {
@@ -443,7 +447,8 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     }
     job_priority(c, j, s);
     job_gate(c, j, now);
-    c->deps_dirty = c->deps_dirty || depend_pairs(j);
+    if (depend_pairs(j))
+        kin_wake_one(c, j);
     job_drop_invalid(c, j, now, out);
     if (j->deadline)
         timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
@@ -464,8 +469,8 @@ static void forecast(struct core *c, struct job *j, usec_t now, struct batch *ou
     out->start_estimate = now;
     if (at >= 0 && place(c, j, (uint32_t)at, rooms_of(c, ROOMS_NOW), NULL, &p) != 1) {
         usec_t latest = now;
-        for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++) {
-            const struct job *r = c->set[SET_RUNNING].v[i];
+        for (uint32_t i = 0; i < c->running.count; i++) {
+            const struct job *r = c->running.v[i];
             usec_t end = r->limit == SPAN_INFINITE ? r->start + SPAN_UNKNOWN : r->start + r->limit;
             if (end > latest)
                 latest = end;
@@ -481,6 +486,28 @@ static void forecast(struct core *c, struct job *j, usec_t now, struct batch *ou
 }
 
 /* ---- arrays ------------------------------------------------------------------------------------ */
+
+bool task_waits(const struct job *j, uint32_t task)
+{
+    uint32_t lo = 0, hi = j->rest_count;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (j->rest[mid] < task)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < j->rest_count && j->rest[lo] == task;
+}
+
+/* The record that has the array's id is kept until all tasks are over: it remembers. */
+static void purge_later(struct core *c, struct job *j, usec_t now)
+{
+    timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->id);
+    kin_note(c, j);
+    if (j->array && j->array->open == 0 && j->array_id != j->id)
+        timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->array_id);
+}
 
 /* Takes one task out of the array's record, as a record of its own (the last task takes the
  * array's record over). NULL when no job id is free. */
@@ -507,11 +534,16 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     fresh.rest_count = 0;
     fresh.is_task = true;
     fresh.array_task = task;
-    fresh.queued = false;
+    fresh.queued = fresh.woken = fresh.kin_running = fresh.array_failed = false;
+    fresh.array = NULL;
+    fresh.namesakes = NULL;
+    fresh.tally = 0;
     fresh.deps = NULL;
     if (j->deps_count) { /* a task taken out before they are met waits for them by itself */
         fresh.deps = xmalloc(j->deps_count * sizeof *fresh.deps);
         memcpy(fresh.deps, j->deps, j->deps_count * sizeof *fresh.deps);
+        for (uint32_t i = 0; i < j->deps_count; i++)
+            fresh.deps[i].list = NULL;
     }
     fresh.steps = NULL;
     fresh.steps_count = fresh.steps_cap = 0;
@@ -549,6 +581,7 @@ void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next)
         j->rest_count = 1;
         j->is_task = false;
         j->array_task = NO_VAL;
+        kin_note(c, j);
         return;
     }
     while (at < j->rest_count && j->rest[at] < task)
@@ -556,7 +589,6 @@ void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next)
     memmove(j->rest + at + 1, j->rest + at, (j->rest_count - at) * sizeof *j->rest);
     j->rest[at] = task;
     j->rest_count++;
-    waits_set(c, t, false);
     job_drop(c, t, NULL);
     c->job_id_next = id_next;
 }
@@ -618,7 +650,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     for (uint32_t i = 0; i < j->alloc->count; i++)
         nodes_used(c, j->alloc->node[i].node, out);
     job_changed(c, j, out, true);
-    c->deps_dirty = true;
+    kin_wake(c, j);
 }
 
 void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait,
@@ -647,12 +679,12 @@ static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch
 {
     alloc_free(c, j);
     j->flags &= (uint16_t)~(JOBF_COMPLETING | JOBF_CONFIGURING);
-    c->deps_dirty = true;
+    kin_wake(c, j);
     plan_afresh(c);
     if (j->state == JOB_PENDING)
         job_gate(c, j, now);
     else
-        timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->id);
+        purge_later(c, j, now);
     job_changed(c, j, out, true);
 }
 
@@ -698,7 +730,7 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
         terminate(c, j, an->node, c->policy.kill_wait, out, text);
         nodes_used(c, an->node, out);
     }
-    c->deps_dirty = true;
+    kin_wake(c, j);
     job_changed(c, j, out, true);
     if (j->alloc->unclean == 0)
         job_node_clean(c, j, NONE, now, out);
@@ -742,15 +774,16 @@ void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uin
                         usec_t now, struct batch *out)
 {
     queue_del(c, j);
-    waits_set(c, j, false);
+    kin_wait(c, j, false);
+    kin_throttle(c, j, false);
     j->gate = GATE_OPEN;
     c->pending--;
     j->state = (uint8_t)state;
     j->reason = state == JOB_DEADLINE ? REASON_DEADLINE : REASON_NONE;
     j->end = now;
     j->cancelled_by = by;
-    c->deps_dirty = true;
+    kin_wake(c, j);
     if (!(j->flags & JOBF_COMPLETING))
-        timer_add(c, now + c->policy.job_keep, TIMER_PURGE, j->id);
+        purge_later(c, j, now);
     job_changed(c, j, out, true);
 }

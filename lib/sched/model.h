@@ -214,15 +214,20 @@ enum then { THEN_NOTHING, THEN_REQUEUE, THEN_REQUEUE_HOLD };
 enum dep_kind { DEP_NONE, DEP_AFTER, DEP_AFTERANY, DEP_AFTEROK, DEP_AFTERNOTOK,
                 DEP_AFTERCORR, DEP_SINGLETON, DEP_KIND_COUNT };
 enum dep_state { DEP_WAIT, DEP_MET, DEP_NEVER };
+struct waited;
 struct dep {
     uint8_t kind, state;
     uint32_t target, task;   /* job id; NO_VAL: not a task */
     usec_t delay;            /* after:ID+minutes */
+    usec_t due;              /* when the delay is over; 0: not known yet */
+    struct job *job;         /* kin.h: whose it is, and among those that wait for the target */
+    struct waited *list;     /* NULL: in none */
+    struct dep *prev, *next;
 };
 
 enum job_set {
     SET_RUNNING, /* has an allocation */
-    SET_WAITING, /* has unmet dependencies, or is behind GATE_ARRAY_LIMIT */
+    SET_THROTTLED, /* behind GATE_ARRAY_LIMIT: in its array's own set */
     SET_COUNT
 };
 struct jobset { /* in no order; each member knows its place */
@@ -237,7 +242,14 @@ struct job {
     uint32_t *rest;          /* array tasks not yet started, ascending */
     uint32_t rest_count, throttle, array_count, array_min, array_max, array_step;
     uint32_t request, class; /* class: while it is queued */
-    uint32_t place[SET_COUNT]; /* in core.set; NONE: not a member */
+    uint32_t place[SET_COUNT]; /* in its set; NONE: not a member */
+    struct array *array;     /* kin.h; NULL: not of an array */
+    struct namesakes *namesakes; /* while it is live */
+    struct job *name_prev, *name_next;
+    uint32_t kin_task;       /* as which task it is filed */
+    uint8_t tally;
+    bool kin_running, woken;
+    bool array_failed;       /* of the array's own record: a failed task's record went */
     uint32_t tail, ident;    /* core.blobs: the rest of the packed JobSpec */
     uint32_t user, name, account, qos, parts, reason_text; /* interned; parts: comma list */
     uint32_t partition;      /* interned name of the run's */
@@ -306,8 +318,13 @@ struct core {
     uint32_t queue_count, queue_cap, queue_holes;
     uint32_t queue_head;     /* all before it are taken out */
     bool queue_sorted;
-    struct jobset set[SET_COUNT];
-    bool deps_dirty;         /* something ended or started: look at them again */
+    struct jobset running;   /* SET_RUNNING */
+    struct array *arrays;    /* kin.h: by id */
+    struct namesakes *namesakes;
+    struct waited *waited;   /* by target */
+    struct woken *woken;     /* to be looked at again: something they wait for started or ended */
+    uint32_t woken_count, woken_cap;
+    bool woken_sorted;
     struct timer *timer;     /* binary heap by time; stale entries are harmless */
     uint32_t timers, timers_cap;
     bool plan_wanted;
@@ -322,7 +339,7 @@ struct core {
 };
 
 /* core.c */
-void jobset_put(struct core *c, enum job_set set, struct job *j, bool member);
+void jobset_put(struct jobset *s, enum job_set set, struct job *j, bool member);
 void timer_add(struct core *c, usec_t at, enum timer_kind kind, uint32_t id);
 bool timer_take(struct core *c, usec_t now, struct timer *t);
 void batch_change(struct batch *b, enum change_kind kind, uint32_t id, uint32_t sub);
@@ -420,6 +437,7 @@ static inline void plan_afresh(struct core *c)
     c->plan_wanted = c->plan_afresh = true;
 }
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
+bool task_waits(const struct job *j, uint32_t task); /* is it one that j still stands for? */
 struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
 void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next);
 void job_start(struct core *c, struct job *j, uint32_t part, const struct placement *p, usec_t now, struct batch *out);
@@ -434,7 +452,6 @@ void job_warn(struct core *c, struct job *j, usec_t now, struct batch *out);
 void job_drop_invalid(struct core *c, struct job *j, usec_t now, struct batch *out);
 void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by, usec_t now, struct batch *out);
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify);
-uint32_t array_running(const struct core *c, uint32_t array_id);
 void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, struct batch *out, const char *text);
 void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend, struct batch *out);
 
@@ -456,10 +473,11 @@ int depend_parse(struct core *c, struct job *j, const char *text, struct err *er
  * only being submitted has nobody waiting for it. */
 int depend_circle(const struct core *c, const struct job *j, struct err *err);
 enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
-/* aftercorr: does the array's record stand for tasks that wait for different ones, and is
- * there an answer for one of them? Then it is to be split off, with its dependencies. */
+/* aftercorr: does the array's record stand for tasks that wait for different ones? When
+ * there is an answer for one of them, it is split off with its dependencies. */
 bool depend_pairs(const struct job *j);
-bool depend_pair(struct core *c, const struct job *j, uint32_t task, usec_t now);
+/* All that wait for something which has started or ended since the last call. */
+void depend_again(struct core *c, usec_t now, struct batch *out);
 char *depend_text(const struct core *c, const struct job *j, struct arena *a);
 
 /* apply.c */

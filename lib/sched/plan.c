@@ -68,7 +68,7 @@ static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
     if (c->resv_count >= depth)
         return;
     struct rooms room = {0};
-    const struct jobset *running = &c->set[SET_RUNNING];
+    const struct jobset *running = &c->running;
     struct end_event *ev = xmalloc((running->count + 1) * sizeof *ev);
     struct placement p = {0};
     rooms_copy(&room, rooms_of(c, ROOMS_NOW));
@@ -180,48 +180,6 @@ static bool try_job(struct core *c, struct job *j, usec_t now, struct batch *out
     return false;
 }
 
-static uint32_t deps_waiting(const struct job *j)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < j->deps_count; i++)
-        n += j->deps[i].state == DEP_WAIT;
-    return n;
-}
-
-/* Tasks whose counterpart in another array has ended get records of their own. */
-static void pairs_split(struct core *c, struct job *j, usec_t now, struct batch *out)
-{
-    for (uint32_t k = j->rest_count; k-- > 0 && j->rest_count;) {
-        if (!depend_pair(c, j, j->rest[k], now))
-            continue;
-        struct job *t = job_split(c, j, j->rest[k], out);
-        if (!t || t == j)
-            return;
-        job_gate(c, t, now);
-        job_drop_invalid(c, t, now, out);
-    }
-}
-
-/* Jobs behind a dependency or an array limit, after something started or ended. What is
- * met is recorded: the job it was met by may be forgotten before the others are. */
-static void gates_again(struct core *c, usec_t now, struct batch *out)
-{
-    if (!c->deps_dirty)
-        return;
-    c->deps_dirty = false;
-    for (uint32_t i = c->set[SET_WAITING].count; i-- > 0;) { /* it may leave, others may join */
-        struct job *j = c->set[SET_WAITING].v[i];
-        if (depend_pairs(j))
-            pairs_split(c, j, now, out);
-        uint8_t before = j->reason, gate = j->gate;
-        uint32_t waiting = deps_waiting(j);
-        job_gate(c, j, now);
-        if (j->reason != before || j->gate != gate || deps_waiting(j) != waiting)
-            job_changed(c, j, out, false);
-        job_drop_invalid(c, j, now, out);
-    }
-}
-
 /* One attempt. True when the job at c->plan_at need not be looked at again. */
 static bool plan_one(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
@@ -256,7 +214,7 @@ static void plan_begin(struct core *c)
 int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out)
 {
     c->now = now;
-    gates_again(c, now, out);
+    depend_again(c, now, out);
     if (!c->plan_wanted || c->loading)
         return 0;
     unsigned work = 0;
@@ -277,6 +235,6 @@ int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *ou
     }
     c->plan_done = c->plan_at >= c->queue_count;
     c->plan_wanted = c->plan_afresh || !c->plan_done;
-    gates_again(c, now, out);
+    depend_again(c, now, out);
     return c->plan_wanted ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 #include "sched/model.h"
 
 #include "base/buf.h"
+#include "sched/kin.h"
 #include "sched/record.pb-c.h"
 #include "sched/request.h"
 
@@ -74,6 +75,7 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
         d->job_id = j->deps[i].target;
         d->task = j->deps[i].task;
         d->delay = j->deps[i].delay;
+        d->due = j->deps[i].due;
         r->deps[r->n_deps++] = d;
     }
     r->steps = arena_alloc(a, (j->steps_count + 1) * sizeof *r->steps);
@@ -94,7 +96,7 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
-    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill)
+    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -324,7 +326,7 @@ static void load_lists(struct job *j, const Sl__JobRecord *r)
         j->deps = xrealloc(j->deps, (j->deps_count + 1) * sizeof *j->deps);
         j->deps[j->deps_count++] = (struct dep){
             .kind = (uint8_t)r->deps[i]->kind, .state = (uint8_t)r->deps[i]->state,
-            .target = r->deps[i]->job_id, .task = r->deps[i]->task, .delay = r->deps[i]->delay};
+            .target = r->deps[i]->job_id, .task = r->deps[i]->task, .delay = r->deps[i]->delay, .due = r->deps[i]->due};
     }
     for (size_t i = 0; i < r->n_steps; i++) {
         Sl__StepRecord *s = sl__step_record__unpack(NULL, r->steps[i].len, r->steps[i].data);
@@ -357,7 +359,9 @@ static int job_fill_record(struct core *c, struct job *j, const Sl__JobRecord *r
     j->ran_tres = intern_text(&c->text, r->ran_tres);
     j->ran_host = intern_text(&c->text, r->ran_host);
     load_lists(j, r);
-    return load_alloc(c, j, r, err);
+    rc = load_alloc(c, j, r, err);
+    kin_note(c, j);
+    return rc;
 }
 
 int core_job_load(struct core *c, const void *p, size_t n, struct err *err)
@@ -424,6 +428,5 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
         timer_add(c, now + c->policy.node_timeout, TIMER_NODE, i);
     }
     plan_afresh(c);
-    c->deps_dirty = true;
     return core_check(c, err);
 }

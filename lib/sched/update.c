@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "job/jobspec.h"
+#include "sched/kin.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -223,6 +224,8 @@ static int up_priority(struct update *u, const struct key *k, struct err *err)
 static int up_depend(struct update *u, const struct key *k, struct err *err)
 {
     struct job *j = u->j;
+    bool waits = kin_waits(j);
+    kin_wait(u->c, j, false); /* the gate hangs in again what there is then */
     struct dep *old = j->deps;
     uint32_t n = j->deps_count;
     bool any = j->deps_any;
@@ -234,6 +237,7 @@ static int up_depend(struct update *u, const struct key *k, struct err *err)
         j->deps = old;
         j->deps_count = n;
         j->deps_any = any;
+        kin_wait(u->c, j, waits);
         return err->code;
     }
     free(old);
@@ -474,16 +478,17 @@ static int update_array(struct update *u, uint32_t array_id, struct err *err)
     struct core *c = u->c;
     struct err first = {0};
     uint32_t done = 0;
-    for (uint32_t i = 0; i < c->jobs; i++) {
+    uint32_t n, *ids = kin_ids(c, array_id, &n);
+    for (uint32_t i = 0; i < n; i++) {
         struct err one = {0};
-        u->j = c->job[i];
-        if (u->j->array_id != array_id)
+        if (!(u->j = job_find(c, ids[i])))
             continue;
         if (update_one(u, &one) == 0)
             done++;
         else if (first.code == 0 || one.code != SL_EALREADY_DONE)
             first = one;
     }
+    free(ids);
     if (done == 0)
         *err = first;
     return done ? 0 : first.code;
@@ -502,10 +507,7 @@ int update_job(struct core *c, const struct command *cmd, usec_t now, struct bat
                        cmd->update.job_id);
     if (!cmd->update.has_task && u.j->array_id == id)
         return update_array(&u, id, err);
-    bool waits = false; /* one task of those that the array's record stands for */
-    for (uint32_t i = 0; cmd->update.has_task && i < u.j->rest_count; i++)
-        waits = waits || u.j->rest[i] == task;
-    if (!waits)
+    if (!cmd->update.has_task || !task_waits(u.j, task))
         return update_one(&u, err);
     struct job *rest = u.j;
     uint32_t id_next = c->job_id_next;

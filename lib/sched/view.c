@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/hostlist.h"
 #include "job/jobspec.h"
+#include "sched/kin.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -38,17 +39,11 @@ size_t core_job_count(const struct core *c, bool pending_only)
 
 uint32_t core_job_task(const struct core *c, uint32_t array_job_id, uint32_t task_id)
 {
-    for (uint32_t i = 0; i < c->jobs; i++) {
-        const struct job *j = c->job[i];
-        if (j->array_id != array_job_id || array_job_id == 0)
-            continue;
-        if (j->is_task && j->array_task == task_id)
-            return j->id;
-        for (uint32_t k = 0; k < j->rest_count; k++)
-            if (j->rest[k] == task_id)
-                return j->id;
-    }
-    return 0;
+    const struct array *a = array_job_id ? kin_array(c, array_job_id) : NULL;
+    const struct job *t = a ? kin_task(a, task_id) : NULL;
+    if (t)
+        return t->id;
+    return a && a->rest && task_waits(a->rest, task_id) ? a->rest->id : 0;
 }
 
 static const char *alloc_nodelist(const struct core *c, struct alloc *a)
@@ -404,8 +399,8 @@ bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
 
 bool core_node_has_user(const struct core *c, uint32_t index, uint32_t uid)
 {
-    for (uint32_t i = 0; i < c->set[SET_RUNNING].count; i++) {
-        const struct job *j = c->set[SET_RUNNING].v[i];
+    for (uint32_t i = 0; i < c->running.count; i++) {
+        const struct job *j = c->running.v[i];
         for (uint32_t k = 0; j->uid == uid && k < j->alloc->count; k++)
             if (j->alloc->node[k].node == index && !j->alloc->node[k].clean)
                 return true;

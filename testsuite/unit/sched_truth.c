@@ -110,6 +110,16 @@ void truth_let_go(struct world *w, uint32_t job_id, uint32_t task)
     }
 }
 
+void truth_free(struct world *w, uint32_t job_id)
+{
+    struct unit *u, *next;
+    HASH_ITER(hh, w->truth->units, u, next)
+    {
+        if (u->key.job_id == job_id)
+            u->need.job_id = 0;
+    }
+}
+
 /* ---- what the core says --------------------------------------------------------- */
 
 static void times_check(struct world *w, const struct job_view *v)

@@ -76,6 +76,8 @@ void truth_forget(struct truth *t,
 /* A release or requeue was carried out: from here on it may be launched, acknowledged
  * or not. */
 void truth_let_go(struct world *w, uint32_t job_id, uint32_t task);
+/* It does not wait for another any more. */
+void truth_free(struct world *w, uint32_t job_id);
 void truth_kept(struct world *w, const struct promise *p);
 void truth_changed(struct world *w, uint32_t job_id);
 void truth_launched(struct world *w, uint32_t job_id);

@@ -54,14 +54,24 @@ static struct need need_draw(struct world *w, char *text, size_t n)
     } kinds[] = {
         {"after", 's'}, {"afterany", 'o'}, {"afterok", 'g'}, {"afternotok", 'b'}};
     struct job_view v;
-    uint32_t id = job_any(w), k = world_below(w, 4);
+    uint32_t id = job_any(w), k = world_below(w, 4), form = world_below(w, 10);
     text[0] = '\0';
     if (!core_job_view(w->core, id, false, &v))
         return (struct need){0};
     if (v.array_job_id)
         id = v.array_job_id; /* all of the array */
-    /* the record that keeps the array's id may be over and gone only after job_keep */
-    snprintf(text, n, "%s:%u", kinds[k].name, id);
+    /* forms whose meaning the invariants and the rest of the episode judge */
+    if (form == 0)
+        snprintf(text, n, "singleton");
+    else if (form == 1)
+        snprintf(text, n, "aftercorr:%u", id);
+    else if (form == 2)
+        snprintf(text, n, "afterok:%u?afternotok:%u?singleton", id, id);
+    else if (form == 3 && v.is_array_task)
+        snprintf(text, n, "%s:%u_%u", kinds[k].name, id, v.array_task_id);
+    if (text[0])
+        return (struct need){0};
+    snprintf(text, n, "%s:%u%s", kinds[k].name, id, form == 4 && k == 0 ? "+1" : "");
     return (struct need){id, kinds[k].kind};
 }
 
@@ -100,10 +110,10 @@ static void wish_size(struct world *w, struct wish *s)
 
 static void wish_make(struct world *w, struct wish *s)
 {
-    static char name[] = "job";
+    static char names[3][8] = {"job", "other", "third"};
     memset(s, 0, sizeof *s);
     sl__job_spec__init(&s->spec);
-    s->spec.name = name;
+    s->spec.name = names[world_below(w, 3)];
     s->spec.type = world_chance(w, 85) ? SL__JOB_TYPE__JOB_TYPE_BATCH
                                        : SL__JOB_TYPE__JOB_TYPE_ALLOC;
     wish_size(w, s);
@@ -220,7 +230,8 @@ static void update_job(struct world *w)
                  {"MailUser", "m"}, {"Comment", "c"},
                  {"Partition", "main"},      {"Partition", "none"},
                  {"MinMemoryNode", "100"},   {"NumNodes", "2"},
-                 {"TimeLimit", "x"},         {"Dependency", "afterok:999999999"}};
+                 {"TimeLimit", "x"},         {"Dependency", "afterok:999999999"},
+                 {"Dependency", "singleton"}, {"Dependency", ""}};
     struct job_view v;
     struct err err = {0};
     uint32_t k = world_below(w, sizeof pairs / sizeof *pairs);
@@ -236,9 +247,13 @@ static void update_job(struct world *w)
     }
     cmd.update.key = pairs[k].key;
     cmd.update.value = pairs[k].value;
+    if (world_apply(w, &cmd, &err) < 0)
+        return;
     /* scontrol(1): a priority given to a held job releases it */
-    if (world_apply(w, &cmd, &err) == 0 && strcmp(cmd.update.key, "Priority") == 0)
+    if (strcmp(cmd.update.key, "Priority") == 0)
         truth_let_go(w, v.array_job_id ? v.array_job_id : v.job_id, NO_VAL);
+    if (strcmp(cmd.update.key, "Dependency") == 0)
+        truth_free(w, v.array_job_id ? v.array_job_id : v.job_id);
 }
 
 static void client(struct world *w)
