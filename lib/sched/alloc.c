@@ -76,7 +76,7 @@ static void gres_choose(const struct node *n, uint32_t p, uint32_t need,
 static void node_take(struct core *c, struct job *j, struct alloc_node *k)
 {
     struct node *n = &c->node[k->node];
-    size_t words = BS_WORDS(n->cores);
+    size_t words = core_words(n);
     ASSERT(!bs_meets(n->core_used, k->core, words));
     bs_or(n->core_used, k->core, words);
     n->cores_free -= k->cores;
@@ -115,8 +115,10 @@ void alloc_make(struct core *c, struct job *j, const struct placement *p)
         k->tasks = d->tasks;
         k->cores = d->cores;
         k->mem = d->mem;
-        k->core = xcalloc(BS_WORDS(n->cores), sizeof *k->core);
-        cores_choose(c, n, k, numas);
+        if (core_words(n)) {
+            k->core = xcalloc(core_words(n), sizeof *k->core);
+            cores_choose(c, n, k, numas);
+        }
         for (uint32_t g = 0; g < n->pools_count; g++)
             gres_choose(n, g, d->gres[g], numas, k);
         a->cpus += k->cores * n->threads;
@@ -136,7 +138,7 @@ void alloc_take(struct core *c, struct job *j)
 void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
 {
     struct node *n = &c->node[k->node];
-    size_t words = BS_WORDS(n->cores);
+    size_t words = core_words(n);
     bs_andnot(n->core_used, k->core, words);
     n->cores_free += k->cores;
     n->mem_used -= k->mem;

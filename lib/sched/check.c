@@ -91,10 +91,10 @@ static int held_add(const struct core *c, const struct job *j,
                     const struct alloc_node *an, struct held *h, struct err *err)
 {
     const struct node *n = &c->node[an->node];
-    if (bs_meets(h->core, an->core, BS_WORDS(n->cores)))
+    if (bs_meets(h->core, an->core, core_words(n)))
         return err_set(err, -EINVAL, "node %s: a core is held twice, by job %u too",
                        n->name, j->id);
-    bs_or(h->core, an->core, BS_WORDS(n->cores));
+    bs_or(h->core, an->core, core_words(n));
     for (uint32_t p = 0; p < n->pools_count; p++) {
         size_t words = BS_WORDS(n->pool[p].count);
         if (!an->gres[p])

@@ -167,7 +167,7 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     intern_init(&c->request_keys);
     intern_init(&c->shape_keys);
     intern_init(&c->class_keys);
-    idmap_init(&c->job_by_id);
+    idmap_init(&c->node_by_name);
     arena_init(&c->scratch);
     return c;
 }
@@ -200,7 +200,7 @@ void core_destroy(struct core *c)
     free(c->leaf_node);
     requests_fini(c);
     free(c->shape);
-    idmap_fini(&c->job_by_id);
+    idmap_fini(&c->node_by_name);
     intern_fini(&c->text);
     intern_fini(&c->blobs);
     intern_fini(&c->request_keys);

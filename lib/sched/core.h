@@ -74,6 +74,8 @@ struct core_policy {
     uint32_t requeue_max;        /* launch failures in a row before the job is held */
     bool requeue_default;
     uint32_t return_to_service;  /* 0 1 2 */
+    bool core_pools;             /* a node may register a number of cores without saying which
+                                  * they are (a simulation's interchangeable processors) */
     enum plan_order plan_order;
     enum backfill backfill;
     uint32_t backfill_depth;     /* reservations in a partition, of BACKFILL_CONSERVATIVE */
@@ -259,6 +261,9 @@ size_t core_job_count(const struct core *c, bool pending_only);
 bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_view *v);
 /* Job id of an array's task, 0 when none; not yet split tasks have the array's record. */
 uint32_t core_job_task(const struct core *c, uint32_t array_job_id, uint32_t task_id);
+/* How many nodes the job holds, and the index of the i-th in rank order (UINT32_MAX: none). */
+uint32_t core_job_nodes(const struct core *c, uint32_t job_id);
+uint32_t core_job_node(const struct core *c, uint32_t job_id, uint32_t i);
 /* The allocation as the wire carries it (arena), NULL without one. */
 Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct arena *a);
 

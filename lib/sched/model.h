@@ -96,6 +96,7 @@ struct partition {
 };
 
 struct shape { /* a topology, shared by nodes that have the same */
+    bool pool;               /* its cores are a number, not told apart: no tables */
     uint32_t cores, sockets, numas, threads, cpus;
     uint16_t *core_numa, *core_socket, *numa_socket;
     uint32_t *core_pu;       /* [cores * threads], NONE: no such thread */
@@ -141,7 +142,7 @@ struct node {
     uint32_t shape;          /* NONE: unknown */
     uint32_t cores, threads, cores_free;
     uint64_t mem, mem_used;
-    uint64_t *core_used;
+    uint64_t *core_used;     /* NULL: unknown, or a pool */
     uint32_t pools_count;
     struct pool *pool;
     uint32_t jobs_count;     /* jobs that hold something here */
@@ -193,7 +194,7 @@ struct placement {
 struct alloc_node {
     uint32_t node, tasks, cores;
     uint64_t mem;
-    uint64_t *core;          /* core set */
+    uint64_t *core;          /* core set; NULL: of a pool */
     uint64_t *gres[GRES_POOLS_MAX]; /* index sets by the node's pool, NULL: none */
     bool launched, clean;
 };
@@ -302,6 +303,7 @@ struct core {
     struct partition *part;
     uint32_t parts;
     struct node *node;
+    struct idmap node_by_name; /* hash of the name -> index */
     uint32_t nodes, nodes_cap, words; /* words of a node set */
     uint32_t nodes_gen;      /* the node table or partitions changed */
     struct kind kind[KINDS_MAX];
@@ -311,7 +313,6 @@ struct core {
     struct rooms rooms[ROOMS_KINDS]; /* through rooms_of() */
     struct job **job;        /* by ascending id */
     uint32_t jobs, jobs_cap;
-    struct idmap job_by_id;  /* id -> index hint is not kept: value is an index into slots */
     uint32_t pending;
     uint32_t job_id_next, priority_next;
     struct job **queue;      /* best first; NULL: taken out */
@@ -337,6 +338,12 @@ struct core {
     uint32_t resv_count;
     struct arena scratch;    /* of one view */
 };
+
+/* Words of a core set of the node: none where cores are not told apart. */
+static inline size_t core_words(const struct node *n)
+{
+    return n->core_used ? BS_WORDS(n->cores) : 0;
+}
 
 /* core.c */
 void jobset_put(struct jobset *s, enum job_set set, struct job *j, bool member);

@@ -8,9 +8,20 @@
 #include <string.h>
 #include <strings.h>
 
+static uint64_t name_key(const char *name)
+{
+    uint64_t key = hash_bytes(name, strlen(name));
+    return key == UINT64_MAX ? 0 : key; /* which idmap has no place for */
+}
+
 long core_node_find(const struct core *c, const char *name)
 {
-    for (uint32_t i = 0; i < c->nodes; i++)
+    uint32_t at = idmap_get(&c->node_by_name, name_key(name));
+    if (at == UINT32_MAX)
+        return -1;
+    if (strcmp(c->node[at].name, name) == 0)
+        return at;
+    for (uint32_t i = 0; i < c->nodes; i++) /* two names of one key */
         if (strcmp(c->node[i].name, name) == 0)
             return i;
     return -1;
@@ -28,6 +39,8 @@ uint32_t nodes_add(struct core *c, const char *name)
     struct node *n = &c->node[i];
     memset(n, 0, sizeof *n);
     n->name = xstrdup(name);
+    if (idmap_get(&c->node_by_name, name_key(name)) == UINT32_MAX)
+        idmap_put(&c->node_by_name, name_key(name), i);
     n->shape = NONE;
     n->weight = 1;
     for (uint32_t k = 0; k < i; k++) {
@@ -180,7 +193,9 @@ int nodes_capacity(struct core *c, uint32_t i, struct err *err)
         n->cores = n->cores_free = c->shape[shape].cores;
         n->threads = c->shape[shape].threads;
         free(n->core_used);
-        n->core_used = xcalloc(BS_WORDS(n->cores), sizeof *n->core_used);
+        n->core_used = c->shape[shape].pool
+                           ? NULL
+                           : xcalloc(BS_WORDS(n->cores), sizeof *n->core_used);
     } else {
         shape_drop(c, shape); /* the reference it has is enough */
     }

@@ -42,7 +42,8 @@ static Sl__AllocNodeRecord *save_alloc_node(const struct core *c, const struct a
     r->launched = k->launched;
     r->clean = k->clean;
     r->cores.data = (uint8_t *)k->core;
-    r->cores.len = BS_WORDS(n->cores) * 8;
+    r->cores.len = core_words(n) * 8;
+    r->pool_cores = core_words(n) ? 0 : k->cores;
     r->gres = arena_alloc(a, (n->pools_count + 1) * sizeof *r->gres);
     for (uint32_t p = 0; p < n->pools_count; p++) {
         if (!k->gres[p])
@@ -262,16 +263,19 @@ static int load_alloc_node(struct core *c, const Sl__AllocNodeRecord *r,
     if (at < 0 || c->node[at].shape == NONE)
         return err_set(err, SL_EINVAL_NODE, "node %s is not known any more", r->node);
     const struct node *n = &c->node[at];
-    if (r->cores.len != BS_WORDS(n->cores) * 8)
+    if (r->cores.len != core_words(n) * 8)
         return err_set(err, SL_EPROTO, "node %s: a core set of %zu bytes", r->node, r->cores.len);
     k->node = (uint32_t)at;
     k->tasks = r->tasks;
     k->mem = r->mem_mib;
     k->launched = r->launched;
     k->clean = r->clean;
-    k->core = xcalloc(BS_WORDS(n->cores), sizeof *k->core);
-    memcpy(k->core, r->cores.data, r->cores.len);
-    k->cores = (uint32_t)bs_count(k->core, BS_WORDS(n->cores));
+    k->cores = r->pool_cores;
+    if (core_words(n)) {
+        k->core = xcalloc(core_words(n), sizeof *k->core);
+        memcpy(k->core, r->cores.data, r->cores.len);
+        k->cores = (uint32_t)bs_count(k->core, core_words(n));
+    }
     for (size_t i = 0; i < r->n_gres; i++) {
         const Sl__GresTaken *g = r->gres[i];
         for (uint32_t p = 0; p < n->pools_count; p++) {

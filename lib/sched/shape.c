@@ -37,8 +37,18 @@ static bool ranges_next(struct ranges *r, uint32_t *v)
     return true;
 }
 
-static int shape_check(const Sl__NodeTopo *t, struct err *err)
+/* Without tables: so many cores that are not told apart. */
+static bool is_pool(const struct core *c, const Sl__NodeTopo *t)
 {
+    return c->policy.core_pools && t->synthetic && t->cores > 0 &&
+           t->cores <= TASKS_PER_STEP_MAX && t->sockets == 1 && t->threads_per_core == 1 &&
+           t->n_core_cpus + t->n_core_socket + t->n_core_numa + t->n_numa == 0;
+}
+
+static int shape_check(const struct core *c, const Sl__NodeTopo *t, struct err *err)
+{
+    if (is_pool(c, t))
+        return 0;
     if (t->cores == 0 || t->cores > CPUS_PER_NODE_MAX || t->threads_per_core == 0 ||
         t->threads_per_core > 64 || t->n_core_cpus != t->cores ||
         t->n_core_socket != t->cores || t->n_core_numa != t->cores || t->n_numa == 0 ||
@@ -57,7 +67,9 @@ static int shape_fill(struct shape *s, const Sl__NodeTopo *t, struct err *err)
 {
     *s = (struct shape){.cores = t->cores, .sockets = t->sockets,
                         .numas = (uint32_t)t->n_numa, .threads = t->threads_per_core,
-                        .cpus = t->cores * t->threads_per_core};
+                        .cpus = t->cores * t->threads_per_core, .pool = t->n_numa == 0};
+    if (s->pool)
+        return 0;
     s->core_numa = xcalloc(s->cores, sizeof *s->core_numa);
     s->core_socket = xcalloc(s->cores, sizeof *s->core_socket);
     s->numa_socket = xcalloc(s->numas, sizeof *s->numa_socket);
@@ -93,7 +105,7 @@ static void shape_fini(struct shape *s)
 
 uint32_t shape_get(struct core *c, const Sl__NodeTopo *t, struct err *err)
 {
-    if (shape_check(t, err) != 0)
+    if (shape_check(c, t, err) != 0)
         return NONE;
     size_t n = sl__node_topo__get_packed_size(t);
     uint8_t *p = xmalloc(n);

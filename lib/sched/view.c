@@ -239,7 +239,7 @@ static void node_core_pus(const struct node *n, const struct shape *s,
         return;
     out->threads = s->threads;
     out->core_pus = arena_alloc(a, (size_t)k->cores * s->threads * sizeof *out->core_pus + 1);
-    BS_EACH(i, k->core, BS_WORDS(n->cores))
+    BS_EACH(i, k->core, core_words(n))
     {
         for (uint32_t t = 0; t < s->threads && out->n_core_pus < (size_t)k->cores * s->threads; t++)
             out->core_pus[out->n_core_pus++] = s->core_pu[i * s->threads + t];
@@ -259,7 +259,7 @@ static Sl__AllocNode *node_message(const struct core *c, const struct alloc_node
                 : n->reg && n->reg->addr[0]     ? n->reg->addr
                                                 : n->name;
     out->port = n->port_conf ? n->port_conf : n->reg ? n->reg->port : 0;
-    BS_EACH(i, k->core, BS_WORDS(n->cores))
+    BS_EACH(i, k->core, core_words(n))
     {
         for (uint32_t t = 0; t < s->threads; t++)
             if (s->core_pu[i * s->threads + t] != NONE)
@@ -276,6 +276,18 @@ static Sl__AllocNode *node_message(const struct core *c, const struct alloc_node
     hwloc_bitmap_free(cpus);
     hwloc_bitmap_free(mems);
     return out;
+}
+
+uint32_t core_job_nodes(const struct core *c, uint32_t job_id)
+{
+    const struct job *j = job_find(c, job_id);
+    return j && j->alloc ? j->alloc->count : 0;
+}
+
+uint32_t core_job_node(const struct core *c, uint32_t job_id, uint32_t i)
+{
+    const struct job *j = job_find(c, job_id);
+    return j && j->alloc && i < j->alloc->count ? j->alloc->node[i].node : UINT32_MAX;
 }
 
 Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct arena *a)
