@@ -3,7 +3,7 @@
 # sourced by contrib/quickstart.sh and testsuite/run.sh.
 PACKAGES_BUILD="gcc make autoconf automake libtool pkg-config protobuf-c-compiler
  libprotobuf-c-dev libconfig-dev libevent-dev libssl-dev libmunge-dev libhwloc-dev
- libpmix-dev libsqlite3-dev libjansson-dev libpcre2-dev libcmocka-dev uthash-dev
+ libpmix-dev libsqlite3-dev libjansson-dev libpcre2-dev liblzma-dev libcmocka-dev uthash-dev
  libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev"
 PACKAGES_RUN="munge openmpi-bin"
 PACKAGES_DEMO="fortunes"

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "options.h"
+#include "policy.h"
+#include "report.h"
+#include "sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct sim {
+    struct options opt;
+    struct trace trace;
+    struct cluster cluster;
+};
+
+static int machine(struct sim *s, struct err *err)
+{
+    const struct options *o = &s->opt;
+    if (o->cluster)
+        return cluster_conf(&s->cluster, o->cluster, err);
+    if (o->nodes)
+        return cluster_table(&s->cluster, o->nodes, o->gpu_nodes, err);
+    uint32_t procs = o->procs ? o->procs : s->trace.procs_max;
+    if (procs == 0)
+        return err_set(err, -EINVAL, "%s does not say how large the machine is: give --procs, "
+                       "--cluster or --nodes", o->trace);
+    return cluster_procs(&s->cluster, procs, err);
+}
+
+static void progress(double share, void *arg)
+{
+    fprintf(stderr, "\r%s: %3.0f %%", (const char *)arg, 100 * share);
+}
+
+static int run_policy(struct sim *s, const char *name, struct engine_options *eo,
+                      struct engine_result *res, struct err *err)
+{
+    struct core_policy policy;
+    bool shown = !s->opt.quiet && isatty(STDERR_FILENO);
+    int rc = policy_load(name, &policy, err);
+    if (rc < 0)
+        return rc;
+    *eo = (struct engine_options){
+        .cluster = &s->cluster, .trace = &s->trace, .policy = &policy, .ties = s->opt.ties,
+        .samples = s->opt.svg != NULL, .mtbf = s->opt.mtbf, .mttr = s->opt.mttr,
+        .seed = s->opt.seed, .progress = shown ? progress : NULL, .progress_arg = (void *)name};
+    rc = engine_run(eo, res, err);
+    if (shown)
+        fprintf(stderr, "\r%*s\r", (int)strlen(name) + 8, "");
+    return rc;
+}
+
+static int run_one(struct sim *s, struct err *err)
+{
+    const struct options *o = &s->opt;
+    struct engine_options eo;
+    struct engine_result res = {0}, base = {0};
+    struct stats stats;
+    int rc = o->baseline ? run_policy(s, o->baseline, &eo, &base, err) : 0;
+    if (rc == 0)
+        rc = run_policy(s, o->policy[0], &eo, &res, err);
+    if (rc == 0)
+        stats_make(&eo, &res, o->baseline ? &base : NULL, &stats);
+    if (rc == 0 && !o->quiet)
+        report_stats(stdout, o->policy[0], &stats, &res);
+    if (rc == 0 && o->jobs_csv)
+        rc = report_jobs(o->jobs_csv, &s->trace, &res, err);
+    if (rc == 0)
+        report_line(stdout, &stats);
+    engine_result_fini(&res);
+    engine_result_fini(&base);
+    return rc;
+}
+
+static int run_compared(struct sim *s, struct err *err)
+{
+    const struct options *o = &s->opt;
+    struct engine_options eo;
+    struct engine_result res[POLICIES_MAX] = {{0}};
+    struct stats stats[POLICIES_MAX];
+    int rc = 0;
+    size_t n = 0;
+    for (; rc == 0 && n < o->policies; n++) {
+        rc = run_policy(s, o->policy[n], &eo, &res[n], err);
+        if (rc == 0)
+            stats_make(&eo, &res[n], n ? &res[0] : NULL, &stats[n]);
+    }
+    if (rc == 0 && !o->quiet)
+        report_table(stdout, o->policy, stats, n);
+    if (rc == 0)
+        for (size_t i = 0; i < n; i++) {
+            printf("policy=%s ", o->policy[i]);
+            report_line(stdout, &stats[i]);
+        }
+    for (size_t i = 0; i < n; i++)
+        engine_result_fini(&res[i]);
+    return rc;
+}
+
+static int run(struct sim *s, struct err *err)
+{
+    const struct options *o = &s->opt;
+    int rc = trace_load(o->trace, &s->trace, err);
+    if (rc < 0)
+        return rc;
+    if (o->half)
+        trace_half(&s->trace, o->half == 2);
+    if (o->exact)
+        trace_limits_exact(&s->trace);
+    rc = machine(s, err);
+    if (rc == 0 && !o->quiet)
+        report_head(stdout, o->trace, &s->trace, &s->cluster);
+    if (rc == 0)
+        rc = o->compare ? run_compared(s, err) : run_one(s, err);
+    cluster_fini(&s->cluster);
+    trace_fini(&s->trace);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct sim s = {0};
+    struct err err = {0};
+    int rc = options_parse(&s.opt, argc, argv, &err);
+    if (rc == 0 && s.opt.help)
+        options_help(stdout);
+    else if (rc == 0 && s.opt.version)
+        puts("slurmlike-sim " PACKAGE_VERSION);
+    else if (rc == 0)
+        rc = run(&s, &err);
+    if (rc == 0 && fflush(stdout) != 0)
+        rc = err_errno(&err, "standard output");
+    if (rc < 0)
+        fprintf(stderr, "slurmlike-sim: error: %s\n", err.text);
+    return rc < 0 ? 1 : 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+void report_head(FILE *out, const char *path, const struct trace *t, const struct cluster *cl)
+{
+    fprintf(out, "trace      %s: %zu jobs of %u users", path, t->count, t->users);
+    if (t->skipped)
+        fprintf(out, ", %zu records that are no jobs", t->skipped);
+    if (cl->is_pool)
+        fprintf(out, "\nmachine    %u processors\n", cl->procs);
+    else if (cl->gpus)
+        fprintf(out, "\nmachine    %zu nodes, %u processors, %u GPUs\n", cl->nodes, cl->procs,
+                cl->gpus);
+    else
+        fprintf(out, "\nmachine    %zu nodes, %u processors\n", cl->nodes, cl->procs);
+}
+
+struct row { /* of the table; read by both forms of the report */
+    const char *name, *format;
+    size_t at;
+    double scale;
+};
+#define AT(field) offsetof(struct stats, field)
+static const struct row rows[] = {
+    {"average wait, s", "%.1f", AT(wait_avg), 1},
+    {"median wait, s", "%.0f", AT(wait_median), 1},
+    {"95 % wait, s", "%.0f", AT(wait_p95), 1},
+    {"maximum wait, s", "%.0f", AT(wait_max), 1},
+    {"average bounded slowdown", "%.3f", AT(bsld_avg), 1},
+    {"median bounded slowdown", "%.3f", AT(bsld_median), 1},
+    {"95 % bounded slowdown", "%.3f", AT(bsld_p95), 1},
+    {"maximum bounded slowdown", "%.1f", AT(bsld_max), 1},
+    {"utilisation, %", "%.2f", AT(util), 100},
+    {"makespan, h", "%.1f", AT(makespan), 1 / 3600.0},
+    {"fairness between users", "%.3f", AT(jain), 1},
+    {"nodes of a job", "%.2f", AT(nodes_avg), 1},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+static const struct row worse_row = {"users worse off, %", "%.1f", AT(users_worse), 100};
+
+static void cell(FILE *out, const struct row *r, const struct stats *s, int width)
+{
+    char text[64];
+    double v = *(const double *)((const char *)s + r->at) * r->scale;
+    int n = snprintf(text, sizeof text, r->format, v);
+    fprintf(out, "%*s%s", n < width ? width - n : 1, "", text);
+}
+
+void report_stats(FILE *out, const char *policy, const struct stats *s,
+                  const struct engine_result *res)
+{
+    double wall = (double)res->wall / (double)USEC_PER_SEC;
+    fprintf(out, "policy     %s\n", policy);
+    for (size_t i = 0; i < ROWS; i++) {
+        fprintf(out, "  %-26s", rows[i].name);
+        cell(out, &rows[i], s, 12);
+        fputc('\n', out);
+    }
+    if (s->has_worse) {
+        fprintf(out, "  %-26s", worse_row.name);
+        cell(out, &worse_row, s, 12);
+        fputc('\n', out);
+    }
+    if (res->failures)
+        fprintf(out, "  %-26s%12zu, restarts of jobs: %zu\n", "failures of nodes",
+                res->failures, s->restarts);
+    fprintf(out, "  %-26s%12u\n", "longest queue, jobs", res->queued_max);
+    fprintf(out, "  %-26s%12.2f, starts a second: %.0f, passes: %zu\n", "replayed in, s", wall,
+            wall > 0 ? (double)res->starts / wall : 0, res->passes);
+    if (s->refused)
+        fprintf(out, "  %-26s%12zu, the first: %s\n", "jobs refused", s->refused,
+                res->refused_text);
+}
+
+void report_table(FILE *out, const char *const *policy, const struct stats *s, size_t n)
+{
+    fprintf(out, "%-26s", "");
+    for (size_t k = 0; k < n; k++) {
+        const char *slash = strrchr(policy[k], '/');
+        fprintf(out, " %15.15s", slash ? slash + 1 : policy[k]);
+    }
+    fputc('\n', out);
+    for (size_t i = 0; i <= ROWS; i++) {
+        const struct row *r = i < ROWS ? &rows[i] : &worse_row;
+        fprintf(out, "%-26s", r->name);
+        for (size_t k = 0; k < n; k++)
+            if (i < ROWS || s[k].has_worse)
+                cell(out, r, &s[k], 16);
+            else
+                fprintf(out, "%16s", "-");
+        fputc('\n', out);
+    }
+    if (n > 1)
+        fprintf(out, "(users worse off: whose average wait is over 10 %% above the first column's)\n");
+}
+
+void report_line(FILE *out, const struct stats *s)
+{
+    fprintf(out, "jobs=%zu avg_wait=%.1f avg_bsld=%.3f max_wait=%.0f util=%.4f\n", s->jobs,
+            s->wait_avg, s->bsld_avg, s->wait_max, s->util);
+}
+
+int report_jobs(const char *path, const struct trace *t, const struct engine_result *res,
+                struct err *err)
+{
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return err_errno(err, "%s", path);
+    fprintf(f, "job,user,submit_s,start_s,end_s,wait_s,run_s,bounded_slowdown,procs,gpus,nodes,"
+               "restarts\n");
+    for (size_t i = 0; i < res->runs; i++) {
+        const struct job_run *r = &res->run[i];
+        const struct trace_job *j = &t->job[i];
+        if (!run_counts(r)) {
+            fprintf(f, "%u,%s,%lld,,,,,,%u,%u,0,%u\n", j->number, j->user, (long long)j->submit,
+                    r->procs, r->gpus, r->restarts);
+            continue;
+        }
+        long long wait = (r->start - r->submit) / USEC_PER_SEC;
+        long long run = (r->end - r->start) / USEC_PER_SEC;
+        fprintf(f, "%u,%s,%lld,%lld,%lld,%lld,%lld,%.3f,%u,%u,%u,%u\n", j->number, j->user,
+                (long long)j->submit, (long long)j->submit + wait,
+                (long long)j->submit + wait + run, wait, run, run_bsld(r), r->procs, r->gpus,
+                r->nodes, r->restarts);
+    }
+    bool bad = ferror(f);
+    if (fclose(f) != 0 || bad)
+        return err_errno(err, "%s", path);
+    return 0;
+}

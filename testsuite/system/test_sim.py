@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""slurmlike-sim: replays of small logs whose waits are worked out by hand."""
+import csv
+import os
+import subprocess
+
+import pytest
+
+SIM = os.path.join(os.environ.get("SLURMLIKE_PREFIX", "/usr/local"), "bin", "slurmlike-sim")
+
+
+def sim(*argv):
+    return subprocess.run([SIM, *map(str, argv)], capture_output=True, text=True, timeout=120,
+                          check=False)
+
+
+def swf(path, procs, jobs):
+    """Jobs as (submit, run, processors, limit[, user])."""
+    lines = [f"; MaxProcs: {procs}"]
+    for i, (submit, run, n, limit, *user) in enumerate(jobs, 1):
+        lines.append(f"{i} {submit} -1 {run} {n} -1 -1 {n} {limit} -1 1 "
+                     f"{user[0] if user else 1} -1 -1 -1 -1 -1 -1")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def waits(tmp_path, trace, *argv):
+    out = tmp_path / "jobs.csv"
+    r = sim("--jobs", out, *argv, trace)
+    assert r.returncode == 0, r.stderr
+    with open(out, encoding="utf-8") as f:
+        return [int(row["wait_s"]) for row in csv.DictReader(f)]
+
+
+def last_line(r):
+    assert r.returncode == 0, r.stderr
+    return dict(pair.split("=") for pair in r.stdout.splitlines()[-1].split())
+
+
+# 1 holds half of the machine until 10 (its limit: 20). 2 wants all of it. 3 is over before 2
+# could begin, so it starts at once; 4 is not.
+EASY = [(0, 10, 2, 20), (1, 10, 4, 10), (2, 5, 2, 5), (3, 20, 1, 40)]
+
+
+def test_easy_starts_what_does_not_delay_the_first(tmp_path):
+    log = swf(tmp_path / "a.swf", 4, EASY)
+    assert waits(tmp_path, log, "--policy=easy") == [0, 9, 0, 17]
+
+
+def test_the_last_line_has_the_figures(tmp_path):
+    log = swf(tmp_path / "a.swf", 4, EASY)
+    line = last_line(sim("--policy", "easy", log))
+    # bounded slowdowns 1, 1.9, 1, 1.85; busy 20 + 40 + 10 + 20 of 4 x 40 processor-seconds
+    assert line == {"jobs": "4", "avg_wait": "6.5", "avg_bsld": "1.438", "max_wait": "17",
+                    "util": "0.5625"}
+
+
+def test_a_run_is_cut_to_its_limit(tmp_path):
+    log = swf(tmp_path / "a.swf", 1, [(0, 100, 1, 10), (0, 5, 1, 5)])
+    assert waits(tmp_path, log, "--policy=easy") == [0, 10]
+
+
+def test_procs_and_exact_estimates(tmp_path):
+    log = swf(tmp_path / "a.swf", 1, EASY)
+    assert waits(tmp_path, log, "--policy=easy", "--procs=100") == [0, 0, 0, 0]
+    r = sim("--policy=easy", "--procs=3", log)
+    assert "jobs refused" in r.stdout and last_line(r)["jobs"] == "3"
+    # 1 ends when it says, at 10, so that 4 (40 s) would have delayed 2 the same
+    assert waits(tmp_path, log, "--policy=easy", "--procs=4", "--estimates=exact") == [0, 9, 0, 17]
+
+
+@pytest.mark.parametrize("argv,words", [
+    ((), "no trace is named"),
+    (("/does/not/exist",), "/does/not/exist: No such file"),
+    (("--ties=none", "x"), "--ties"),
+    (("--procs=0", "x"), "--procs"),
+    (("--procs=4", "--cluster=x.conf", "x"), "--cluster"),
+    (("--frobnicate", "x"), "--frobnicate"),
+    (("--policy",), "--policy needs a value"),
+    (("--compare", "easy", "x"), "second policy"),
+    (("--failures=1", "x"), "MTBF"),
+])
+def test_wrong_arguments_are_one_clear_line(argv, words):
+    r = sim(*argv)
+    assert r.returncode == 1
+    assert len(r.stderr.splitlines()) == 1 and words in r.stderr, r.stderr
+
+
+def test_wrong_files_are_one_clear_line(tmp_path):
+    bad = tmp_path / "bad.swf"
+    bad.write_text("; MaxProcs: 4\n1 0 -1 x 2 -1 -1 2 20 -1 1 1 -1 -1 -1 -1 -1 -1\n")
+    r = sim(bad)
+    assert r.returncode == 1
+    assert r.stderr == f'slurmlike-sim: error: {bad}:2: field 4 (run time): "x" is not a number\n'
+    log = swf(tmp_path / "a.swf", 4, EASY)
+    assert "neither a preset nor a file" in sim("--policy=eazy", log).stderr
+    conf = tmp_path / "p.conf"
+    conf.write_text("scheduler = { backfil = \"easy\"; };\n")
+    assert "did you mean scheduler.backfill" in sim("--policy", conf, log).stderr
+
+
+def test_help_is_a_manual_page():
+    r = sim("--help")
+    assert r.returncode == 0 and r.stdout.startswith("NAME\n") and "SYNOPSIS" in r.stdout
+    assert all(len(line) <= 90 for line in r.stdout.splitlines())
+
+
+def test_policies_side_by_side(tmp_path):
+    log = swf(tmp_path / "a.swf", 4, EASY)
+    conf = tmp_path / "b.conf"
+    conf.write_text('scheduler = { order = "fcfs"; backfill = "easy"; };\n')
+    r = sim("--compare", "easy", conf, log)
+    assert r.returncode == 0, r.stderr
+    rows = [line.split() for line in r.stdout.splitlines()]
+    assert ["average", "wait,", "s", "6.5", "6.5"] in rows
+    assert ["users", "worse", "off,", "%", "-", "0.0"] in rows
+
+
+def test_nodes_of_a_configuration(tmp_path):
+    """Two nodes of two cores: three tasks need both, and a fourth core stays free."""
+    conf = tmp_path / "c.conf"
+    conf.write_text('nodes = ( { names = "n[1-2]"; cpus = 2; memory = 1024; } );\n')
+    log = swf(tmp_path / "a.swf", 99, [(0, 10, 3, 10), (0, 10, 2, 10), (0, 10, 1, 10)])
+    assert waits(tmp_path, log, "--policy=easy", f"--cluster={conf}") == [0, 10, 0]
+    conf.write_text('nodes = ( { names = "n[1-2]"; } );\n')
+    r = sim(f"--cluster={conf}", log)
+    assert r.returncode == 1 and "cpus" in r.stderr
+
+
+def test_failing_nodes_cost_restarts_and_a_seed_repeats(tmp_path):
+    conf = tmp_path / "c.conf"
+    conf.write_text('nodes = ( { names = "n[1-8]"; cpus = 4; memory = 1024; } );\n')
+    log = swf(tmp_path / "a.swf", 32, [(i, 3000, 4, 3600) for i in range(100)])
+    calm = sim("--policy=easy", f"--cluster={conf}", log)
+    torn = [sim("--policy=easy", f"--cluster={conf}", "--failures=2:00:00,10:00", f"--seed={s}", log)
+            for s in (1, 1, 2)]
+    assert "failures of nodes" in torn[0].stdout and "failures of nodes" not in calm.stdout
+    assert last_line(torn[0])["jobs"] == "100"
+    assert float(last_line(torn[0])["avg_wait"]) > float(last_line(calm)["avg_wait"])
+    assert last_line(torn[0]) == last_line(torn[1]) != last_line(torn[2])
