@@ -2,14 +2,45 @@
 """Debian's Slurm (slurm-wlm) as a cluster of virtual nodes in one folder, for comparison in the
 same run. Tuned as its high-throughput guide says; the reference must be at its best."""
 import os
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
-from cluster import free_port, wait_for  # noqa: E402
+from cluster import wait_for  # noqa: E402
+
+
+def free_ports(count):
+    """The first of so many in a row that nobody listens on, below those that the kernel
+    gives to outgoing connections: a connection of the benchmark's own may hold one of
+    these in the instant in which a daemon wants to listen on it."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        end = int(f.read().split()[0]) - count
+    for first in random.sample(range(min(10000, end // 2), end), 1000):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(("", port))
+            return first
+        except OSError:
+            pass
+    raise RuntimeError("there are no %d free ports in a row" % count)
+
+
+def gone(pid):
+    """Its last thread has ended: until then it holds its locks and ports. (A zombie that is
+    left for its parent to collect is gone in this sense, one with threads is not.)"""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+        return state == "Z" and len(os.listdir("/proc/%d/task" % pid)) == 1
+    except OSError:
+        return True
 
 
 class Slurm:
@@ -38,9 +69,7 @@ class Slurm:
 
     def write_conf(self):
         host = socket.gethostname().split(".")[0]
-        first = free_port()
-        while first + self.count > 60000:
-            first = free_port()
+        first = free_ports(self.count + 1)
         with open(self.dir + "/slurm.conf", "w") as f:
             f.write("""ClusterName=reference
 SlurmctldHost={host}(127.0.0.1)
@@ -70,7 +99,7 @@ MinJobAge=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 NodeName=n[1-{n}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs={cpus} RealMemory=4096
 PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE
-""".format(host=host, dir=self.dir, port=free_port(), n=self.count, first=first,
+""".format(host=host, dir=self.dir, port=first + self.count, n=self.count, first=first,
            last=first + self.count - 1, cpus=self.cpus))
 
     def spawn(self, *argv):
@@ -91,8 +120,18 @@ PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE
         for i in range(1, self.count + 1):
             os.mkdir("%s/spool/n%d" % (self.dir, i))
             self.spawn("slurmd", "-N", "n%d" % i)
-        wait_for("%d idle Slurm nodes" % self.count, lambda: sum(
-            int(n) for n in self.run("sinfo", "-h", "-t", "idle", "-o", "%D")[1].split()) == self.count, 60)
+        wait_for("%d idle Slurm nodes" % self.count, self.all_idle, 60)
+
+    def all_idle(self):
+        """Raises when a daemon could not start: waiting longer would not help."""
+        for name in ["n%d" % i for i in range(1, self.count + 1)] + ["ctld"]:
+            path = "%s/%s.log" % (self.dir, name)
+            if os.path.exists(path):
+                with open(path, errors="replace") as f:
+                    text = f.read()
+                assert "Unable to bind" not in text and "fatal" not in text, "%s: %s" % (name, text[-500:])
+        idle = self.run("sinfo", "-h", "-t", "idle", "-o", "%D")[1].split()
+        return sum(int(n) for n in idle) == self.count
 
     def start_ctld(self):
         self.spawn("slurmctld")
@@ -108,12 +147,18 @@ PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE
             return int(f.read())
 
     def stop(self):
+        pids = []
         for name in ["n%d" % i for i in range(1, self.count + 1)] + ["ctld"]:
             try:
                 with open("%s/%s.pid" % (self.dir, name)) as f:
-                    os.kill(int(f.read()), 15)
+                    pids.append(int(f.read()))
+                os.kill(pids[-1], signal.SIGTERM)
             except (OSError, ValueError):
                 pass
+        try:  # they write to their folders to the end
+            wait_for("the end of Slurm's daemons", lambda: all(gone(p) for p in pids), 30)
+        except AssertionError as e:
+            print("# slurm: %s" % e, flush=True)
         self.munged.terminate()
         self.munged.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
