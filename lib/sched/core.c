@@ -169,7 +169,16 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     intern_init(&c->class_keys);
     idmap_init(&c->node_by_name);
     arena_init(&c->scratch);
+    c->gpu_name = intern_text(&c->text, "gpu");
     return c;
+}
+
+void core_fabric(struct core *c, struct fabric *f)
+{
+    fabric_destroy(c->fabric);
+    c->fabric = f;
+    c->nodes_gen++;
+    plan_afresh(c);
 }
 
 void core_destroy(struct core *c)
@@ -196,11 +205,13 @@ void core_destroy(struct core *c)
     }
     for (int k = 0; k < ROOMS_KINDS; k++)
         rooms_fini(&c->rooms[k]);
+    fabric_destroy(c->fabric);
     free(c->leaf_first);
     free(c->leaf_node);
     requests_fini(c);
     free(c->shape);
     idmap_fini(&c->node_by_name);
+    intern_drop(&c->text, c->gpu_name);
     intern_fini(&c->text);
     intern_fini(&c->blobs);
     intern_fini(&c->request_keys);

@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 struct core;
+struct fabric; /* topo/fabric.h */
 
 /* ---- policy and tables that come from the configuration --------------------------- */
 
@@ -116,6 +117,10 @@ int core_configure(struct core *c, const struct core_policy *policy,
                    const struct core_partition *partitions, size_t partitions_count,
                    const struct core_node_conf *nodes, size_t nodes_count,
                    bool dynamic_nodes, usec_t now, struct err *err);
+
+/* The fabric between nodes; the core owns it from now on. NULL: it is not known. Running
+ * jobs keep their places. */
+void core_fabric(struct core *c, struct fabric *f);
 
 /* ---- commands ------------------------------------------------------------------------ */
 

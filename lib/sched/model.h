@@ -20,10 +20,12 @@
 #include "sched/bitset.h"
 #include "sched/core.h"
 #include "sched/intern.h"
+#include "topo/fabric.h"
 
 #define NONE UINT32_MAX
 #define GRES_POOLS_MAX 16  /* distinct gres name:type pairs on one node */
 #define GRES_ITEMS_MAX 8   /* gres items in one request */
+#define WEIGHTS_MAX 8      /* of nodes that placement tells apart */
 #define KINDS_MAX 32       /* gres name:type pairs that summaries tell apart; the last: all more */
 #define DEPS_MAX 1024      /* dependencies of one job */
 #define PRIORITY_TOP 4294901759u /* first job's under "basic", as Slurm's */
@@ -58,7 +60,9 @@ struct request {
     uint32_t cpus_per_gpu;
     uint64_t tmp_mib, mem_mib;
     enum mem_kind mem_kind;
-    bool nodes_given, nodes_many /* of a range, as many as there are */, contiguous, exclusive, exclusive_user, overcommit, has_names;
+    uint32_t switches;             /* leaf switches at most; 0: any number */
+    usec_t switches_wait;          /* ... for so long after it could have started */
+    bool nodes_given, nodes_many /* of a range, as many as there are */, contiguous, exclusive, exclusive_user, overcommit, has_names, spread;
     uint32_t gres_count;
     struct req_gres gres[GRES_ITEMS_MAX];
     struct feature_op *feature;
@@ -117,7 +121,7 @@ enum down_cause { DOWN_NONE, DOWN_ADMIN, DOWN_SILENT, DOWN_CONF, DOWN_REBOOT };
 struct node {
     char *name;
     uint32_t order;          /* place among all nodes by name, n2 before n10 */
-    uint32_t leaf;           /* of the fabric; by core.leafs_gen */
+    uint32_t leaf, line;     /* of the fabric, place along it; by core.leafs_gen */
     /* configuration */
     bool configured;
     char *addr_conf, *gres_conf, *features_conf;
@@ -188,8 +192,10 @@ struct demand { /* what a placement takes of one node */
     uint32_t gres[GRES_POOLS_MAX];
 };
 struct placement {
-    struct demand *node;
+    struct demand *node;     /* in rank order: along the fabric */
     uint32_t count, cap;
+    uint32_t leafs;          /* of the fabric that it is spread over; 0: there is none */
+    bool over_switches;      /* more than --switches asked for: see place_switches_wait() */
 };
 struct alloc_node {
     uint32_t node, tasks, cores;
@@ -310,6 +316,10 @@ struct core {
     uint32_t kinds;
     uint32_t leafs, leafs_gen; /* derived for nodes_gen: leafs_derive() */
     uint32_t *leaf_first, *leaf_node; /* nodes of leaf i: leaf_node[leaf_first[i]...] */
+    uint32_t threads_most;   /* of a core, on any node */
+    uint32_t weights[WEIGHTS_MAX], weights_count; /* of nodes, ascending; more count as the last */
+    struct fabric *fabric;   /* NULL: not known */
+    uint32_t gpu_name;       /* interned "gpu" */
     struct rooms rooms[ROOMS_KINDS]; /* through rooms_of() */
     struct job **job;        /* by ascending id */
     uint32_t jobs, jobs_cap;
@@ -414,6 +424,10 @@ static inline void rooms_touch(struct rooms *rs, const struct core *c, uint32_t 
  * node set not to use, or NULL. */
 int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
           const uint64_t *closed, struct placement *out);
+/* When may a placement over more switches than asked start? 0: at once. */
+usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p);
+/* place_fabric.c: how far the placement is spread. */
+void placement_measure(const struct core *c, const struct request *q, struct placement *p);
 
 /* alloc.c */
 void alloc_make(struct core *c, struct job *j, const struct placement *p);

@@ -436,6 +436,7 @@ int nodes_change(struct core *c, const char *name, const char *key, const char *
         if (rc == 0) {
             n->weight = (uint32_t)w;
             n->weight_set = true;
+            c->nodes_gen++;
         }
     } else if (strcasecmp(key, "Features") == 0 || strcasecmp(key, "AvailableFeatures") == 0 ||
                strcasecmp(key, "ActiveFeatures") == 0) {

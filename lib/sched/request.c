@@ -14,7 +14,7 @@
     X(cpus_per_gpu) X(sockets_per_node) X(cores_per_socket) X(threads_per_core) \
     X(mincpus) X(tmp_disk_mib) X(constraints) X(nodelist) X(exclude)            \
     X(contiguous) X(exclusive) X(overcommit) X(spread) X(core_spec) X(hint)     \
-    X(use_min_nodes)
+    X(use_min_nodes) X(switches) X(switches_wait_usec)
 #define IDENT_FIELDS(X)                                                         \
     X(comment) X(n_argv) X(argv) X(command) X(submit_line) X(dependency)
 #define JOB_FIELDS(X)                                                           \
@@ -266,6 +266,9 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
     r->tmp_mib = s->tmp_disk_mib;
     r->nodes_many = s->nodes_max > s->nodes_min && !s->use_min_nodes;
     r->contiguous = s->contiguous;
+    r->spread = s->spread;
+    r->switches = s->switches;
+    r->switches_wait = s->switches_wait_usec;
     r->exclusive = s->exclusive == 1;
     r->exclusive_user = s->exclusive == 2;
     r->overcommit = s->overcommit;

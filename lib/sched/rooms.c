@@ -15,28 +15,66 @@
 
 #define LEAF_NODES 32 /* where there is no fabric */
 
-static int by_order(const void *a, const void *b, void *core)
+/* Along the fabric; what is not in it comes after it, by name. */
+static int by_line(const void *a, const void *b, void *core)
 {
     const struct core *c = core;
-    uint32_t x = c->node[*(const uint32_t *)a].order, y = c->node[*(const uint32_t *)b].order;
-    return x < y ? -1 : x > y;
+    const struct node *x = &c->node[*(const uint32_t *)a], *y = &c->node[*(const uint32_t *)b];
+    if (x->line != y->line)
+        return x->line < y->line ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void weight_note(struct core *c, uint32_t weight)
+{
+    uint32_t i = 0;
+    while (i < c->weights_count && c->weights[i] < weight)
+        i++;
+    if (i < c->weights_count && c->weights[i] == weight)
+        return;
+    if (c->weights_count == WEIGHTS_MAX) {
+        if (i + 1 < WEIGHTS_MAX) /* the heaviest are told apart least */
+            c->weights[WEIGHTS_MAX - 1] = NONE;
+        return;
+    }
+    memmove(&c->weights[i + 1], &c->weights[i], (c->weights_count - i) * sizeof c->weights[0]);
+    c->weights[i] = weight;
+    c->weights_count++;
 }
 
 void leafs_derive(struct core *c)
 {
+    uint32_t leafs = c->fabric ? c->fabric->leafs : 0, known = 0;
     if (c->leafs_gen == c->nodes_gen && c->leaf_first)
         return;
     c->leafs_gen = c->nodes_gen;
-    c->leafs = (c->nodes + LEAF_NODES - 1) / LEAF_NODES;
-    c->leaf_first = xrealloc(c->leaf_first, (c->leafs + 1) * sizeof *c->leaf_first);
     c->leaf_node = xrealloc(c->leaf_node, (c->nodes + 1) * sizeof *c->leaf_node);
-    for (uint32_t i = 0; i < c->nodes; i++)
+    c->threads_most = c->weights_count = 0;
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        struct node *n = &c->node[i];
         c->leaf_node[i] = i;
-    qsort_r(c->leaf_node, c->nodes, sizeof *c->leaf_node, by_order, c);
-    for (uint32_t k = 0; k < c->nodes; k++)
-        c->node[c->leaf_node[k]].leaf = k / LEAF_NODES;
-    for (uint32_t l = 0; l <= c->leafs; l++)
-        c->leaf_first[l] = l < c->leafs ? l * LEAF_NODES : c->nodes;
+        n->line = c->fabric ? fabric_find(c->fabric, n->name) : FABRIC_NO;
+        known += n->line != FABRIC_NO;
+        if (n->threads > c->threads_most)
+            c->threads_most = n->threads;
+        weight_note(c, n->weight);
+    }
+    qsort_r(c->leaf_node, c->nodes, sizeof *c->leaf_node, by_line, c);
+    c->leafs = leafs + (c->nodes - known + LEAF_NODES - 1) / LEAF_NODES;
+    c->leaf_first = xrealloc(c->leaf_first, (c->leafs + 1) * sizeof *c->leaf_first);
+    for (uint32_t k = 0, l = 0; k <= c->nodes; k++) {
+        uint32_t leaf = c->leafs;
+        if (k < known)
+            leaf = c->fabric->leaf_of[c->node[c->leaf_node[k]].line];
+        else if (k < c->nodes)
+            leaf = leafs + (k - known) / LEAF_NODES;
+        while (l <= leaf)
+            c->leaf_first[l++] = k;
+        if (k == c->nodes)
+            break;
+        c->node[c->leaf_node[k]].leaf = leaf;
+        c->node[c->leaf_node[k]].line = k;
+    }
 }
 
 void rooms_init(struct rooms *rs, struct core *c, bool any_state)

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which piece of the fabric: the smallest that is sufficient, the fullest first, so that
+ * large pieces stay whole. Inside a piece the same rule again: a job that no leaf can hold
+ * takes whole leafs (or whole pods, where that makes shorter ways) and, for the rest, the
+ * leaf with least to spare.
+ */
+#include "sched/place.h"
+
+#include "base/buf.h"
+#include "sched/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAFS_LOOKED_AT 16 /* for one node: leafs with a fit, before the best is taken */
+
+/* ---- one node ---------------------------------------------------------------------------------- */
+
+/* The fullest leaf not yet seen that may have such a node; NONE. */
+static uint32_t leaf_next(const struct attempt *a, const struct least *want)
+{
+    uint32_t best = NONE;
+    for (uint32_t l = 0; l < a->rooms->leafs; l++) {
+        const struct leaf_try *t = &a->leaf[l];
+        if (t->seen || t->nodes == 0 || (best != NONE && t->cores >= a->leaf[best].cores))
+            continue;
+        if (leaf_holds(a, &a->rooms->leaf[l], want))
+            best = l;
+    }
+    return best;
+}
+
+/* Is x the better choice for a job that either can hold? */
+static bool one_better(const struct candidate *x, const struct candidate *y)
+{
+    if (x->weight != y->weight)
+        return x->weight < y->weight;
+    if (x->left != y->left)
+        return x->left < y->left;
+    return false;
+}
+
+bool place_one(struct attempt *a, struct placement *out)
+{
+    uint32_t tasks = a->q->ntasks ? a->q->ntasks : 1, looked = 0, leaf;
+    struct candidate best = {.node = NONE};
+    struct least want;
+    least_find(a, tasks, &want);
+    while (looked < LEAFS_LOOKED_AT && (leaf = leaf_next(a, &want)) != NONE) {
+        leaf_look(a, leaf);
+        for (uint32_t i = a->leaf[leaf].first; i < a->n; i++)
+            if (a->v[i].tasks >= tasks && (best.node == NONE || one_better(&a->v[i], &best)))
+                best = a->v[i];
+        looked += best.node != NONE;
+        if (best.node != NONE && best.left == 0)
+            break; /* nothing fits better */
+    }
+    return best.node != NONE && place_on(a, &best, 1, out);
+}
+
+/* ---- pieces --------------------------------------------------------------------------------------- */
+
+/* Nodes and cores that a piece's leafs may give, and how many of the required are there. */
+struct piece_sum { uint32_t nodes, required; uint64_t cores; };
+
+static struct piece_sum *pieces_sum(const struct attempt *a)
+{
+    const struct fabric *f = a->c->fabric;
+    struct piece_sum *s = xcalloc(f->pieces, sizeof *s);
+    for (uint32_t l = 0; l < f->leafs; l++) {
+        uint32_t required = 0;
+        for (uint32_t k = a->c->leaf_first[l]; a->q->has_names && k < a->c->leaf_first[l + 1]; k++)
+            required += bs_test(a->q->required, a->c->leaf_node[k]);
+        for (uint32_t p = l; p != FABRIC_NO; p = f->piece[p].parent) {
+            s[p].nodes += a->leaf[l].nodes;
+            s[p].cores += a->leaf[l].cores;
+            s[p].required += required;
+        }
+    }
+    return s;
+}
+
+static uint32_t cores_least(const struct attempt *a)
+{
+    struct least l;
+    if (a->q->overcommit)
+        return 1;
+    least_find(a, a->q->ntasks, &l);
+    return l.cores;
+}
+
+/* The fullest sufficient piece of the level that has not been tried; NONE. */
+static uint32_t piece_next(const struct attempt *a, const struct piece_sum *s, uint32_t level,
+                           const uint64_t *tried)
+{
+    uint32_t first, n = fabric_level(a->c->fabric, level, &first), best = NONE;
+    uint32_t required = a->q->has_names ? a->q->required_count : 0, cores = cores_least(a);
+    for (uint32_t p = first; p < first + n; p++) {
+        if (bs_test(tried, p) || s[p].nodes < a->at_least || s[p].required < required ||
+            (cores <= CPUS_PER_NODE_MAX && s[p].cores < cores))
+            continue;
+        if (best == NONE || s[p].nodes < s[best].nodes ||
+            (s[p].nodes == s[best].nodes && s[p].cores < s[best].cores))
+            best = p;
+    }
+    return best;
+}
+
+/* Nodes that take an even share, by leaf and summed up for each piece; the piece's. */
+static uint32_t full_count(struct attempt *a, uint32_t piece, uint32_t share)
+{
+    const struct fabric *f = a->c->fabric;
+    const struct fabric_piece *p = &f->piece[piece];
+    memset(a->avail, 0, f->pieces * sizeof *a->avail);
+    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+        const struct leaf_try *t = &a->leaf[l];
+        uint32_t n = 0;
+        for (uint32_t i = t->first; i < t->first + t->count; i++)
+            n += a->v[i].tasks >= share;
+        for (uint32_t q = l; q != FABRIC_NO; q = f->piece[q].parent)
+            a->avail[q] += n;
+        a->take[l] = 0;
+    }
+    return a->avail[piece];
+}
+
+static void leaf_take(struct attempt *a, uint32_t leaf, uint32_t n)
+{
+    a->take[leaf] += n;
+    for (uint32_t q = leaf; q != FABRIC_NO; q = a->c->fabric->piece[q].parent)
+        a->avail[q] -= n;
+}
+
+/* Of the pieces of `level` inside `in`: the smallest that holds n (`holds`), or the largest;
+ * among equals a sibling of `near`. NONE: there is none. */
+static uint32_t piece_pick(const struct attempt *a, uint32_t in, uint32_t level, uint32_t n,
+                           bool holds, uint32_t near)
+{
+    const struct fabric *f = a->c->fabric;
+    uint32_t first, count = fabric_level(f, level, &first), best = NONE;
+    uint32_t stop = f->piece[in].first + f->piece[in].count;
+    uint32_t family = near == NONE ? FABRIC_NO : f->piece[near].parent;
+    for (uint32_t p = first; p < first + count; p++) {
+        uint32_t have = a->avail[p];
+        if (f->piece[p].first < f->piece[in].first ||
+            f->piece[p].first + f->piece[p].count > stop || have == 0 || (holds && have < n))
+            continue;
+        if (best != NONE && have == a->avail[best]
+                ? f->piece[best].parent != family && f->piece[p].parent == family
+                : best == NONE || holds == (have < a->avail[best]))
+            best = p;
+    }
+    return best;
+}
+
+/* Takes n nodes of the piece: from the smallest piece in it that holds them; when none
+ * does, the largest is taken whole and the rest sought again. */
+static void take_pieces(struct attempt *a, uint32_t in, uint32_t n)
+{
+    const struct fabric *f = a->c->fabric;
+    uint32_t near = NONE;
+    while (n) {
+        uint32_t at = NONE, top = f->piece[in].level;
+        for (uint32_t level = 1; at == NONE && level < top; level++)
+            at = piece_pick(a, in, level, n, true, near);
+        for (uint32_t level = top - 1; at == NONE && level > 0; level--)
+            at = piece_pick(a, in, level, n, false, near);
+        at = at == NONE ? in : at; /* a leaf */
+        uint32_t some = a->avail[at] < n ? a->avail[at] : n;
+        n -= some;
+        near = at;
+        if (f->piece[at].level == 1)
+            leaf_take(a, at, some);
+        else
+            take_pieces(a, at, some);
+    }
+}
+
+/* The same with leafs alone: the fewest of them, wherever in the piece. */
+static void take_leafs(struct attempt *a, uint32_t in, uint32_t n)
+{
+    uint32_t near = NONE;
+    while (n) {
+        uint32_t at = piece_pick(a, in, 1, n, true, near);
+        if (at == NONE)
+            at = piece_pick(a, in, 1, n, false, near);
+        uint32_t some = a->avail[at] < n ? a->avail[at] : n;
+        leaf_take(a, at, some);
+        n -= some;
+        near = at;
+    }
+}
+
+/* Links between neighbouring ranks, summed up, if `take` is carried out. */
+static uint64_t take_hops(const struct attempt *a, uint32_t piece)
+{
+    const struct fabric *f = a->c->fabric;
+    const struct fabric_piece *p = &f->piece[piece];
+    uint32_t last = NONE;
+    uint64_t hops = 0;
+    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+        if (a->take[l] == 0)
+            continue;
+        hops += 2 * (uint64_t)(a->take[l] - 1);
+        if (last != NONE)
+            hops += fabric_hops(f, f->piece[last].first, f->piece[l].first);
+        last = l;
+    }
+    return hops;
+}
+
+static int by_cores(const void *x, const void *y)
+{
+    const struct candidate *a = x, *b = y;
+    if (a->cores != b->cores)
+        return a->cores < b->cores ? -1 : 1;
+    return a->line < b->line ? -1 : a->line > b->line;
+}
+
+/* From each leaf as many as `take` says, those with least to spare; their number. */
+static uint32_t take_nodes(struct attempt *a, uint32_t piece, uint32_t share,
+                           struct candidate *pick)
+{
+    const struct fabric_piece *p = &a->c->fabric->piece[piece];
+    uint32_t n = 0;
+    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+        struct leaf_try *t = &a->leaf[l];
+        uint32_t need = a->take[l];
+        if (need == 0)
+            continue;
+        qsort(a->v + t->first, t->count, sizeof *a->v, by_cores);
+        for (uint32_t i = t->first; need && i < t->first + t->count; i++)
+            if (a->v[i].tasks >= share) {
+                pick[n++] = a->v[i];
+                need--;
+            }
+    }
+    return n;
+}
+
+/* k nodes that take the share, along the fabric. */
+static bool pick_nodes(struct attempt *a, uint32_t piece, uint32_t k, uint32_t share,
+                       struct placement *out)
+{
+    uint32_t level = a->c->fabric->piece[piece].level;
+    if (full_count(a, piece, share) < k)
+        return false;
+    if (level == 1)
+        leaf_take(a, piece, k);
+    else
+        take_leafs(a, piece, k);
+    if (level > 2) { /* pods may be worth more than few leafs */
+        uint64_t hops = take_hops(a, piece);
+        full_count(a, piece, share);
+        take_pieces(a, piece, k);
+        if (hops <= take_hops(a, piece)) {
+            full_count(a, piece, share);
+            take_leafs(a, piece, k);
+        }
+    }
+    struct candidate *pick = xmalloc(k * sizeof *pick);
+    bool good = place_on(a, pick, take_nodes(a, piece, share, pick), out);
+    free(pick);
+    return good;
+}
+
+/* The piece's candidates, in a copy. */
+static struct candidate *piece_candidates(struct attempt *a, uint32_t piece, uint32_t *n)
+{
+    const struct fabric_piece *p = &a->c->fabric->piece[piece];
+    *n = 0;
+    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+        leaf_look(a, l);
+        *n += a->leaf[l].count;
+    }
+    struct candidate *v = xmalloc((*n + 1) * sizeof *v);
+    uint32_t at = 0;
+    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+        memcpy(v + at, a->v + a->leaf[l].first, a->leaf[l].count * sizeof *v);
+        at += a->leaf[l].count;
+    }
+    return v;
+}
+
+static int by_tasks(const void *x, const void *y)
+{
+    const struct candidate *a = x, *b = y;
+    return a->tasks > b->tasks ? -1 : a->tasks < b->tasks;
+}
+
+static bool place_in(struct attempt *a, uint32_t piece, struct placement *out)
+{
+    const struct request *q = a->q;
+    uint32_t n;
+    struct candidate *v = piece_candidates(a, piece, &n);
+    bool good = false, plain = !q->contiguous && !a->in_all && !(q->has_names && q->required_count);
+    if (plain && n >= a->at_least) {
+        qsort(v, n, sizeof *v, by_tasks);
+        uint32_t k = nodes_wanted(a, v, n, false), ntasks = q->ntasks ? q->ntasks : k;
+        good = k && pick_nodes(a, piece, k, (ntasks + k - 1) / k, out);
+    }
+    if (!good)
+        good = place_some(a, v, n, false, out);
+    free(v);
+    return good;
+}
+
+bool place_pieces(struct attempt *a, struct placement *out)
+{
+    const struct fabric *f = a->c->fabric;
+    bool good = false;
+    if (!f)
+        return false;
+    struct piece_sum *sum = pieces_sum(a);
+    uint64_t *tried = xcalloc(BS_WORDS(f->pieces), sizeof *tried);
+    a->avail = xmalloc((f->pieces + f->leafs) * sizeof *a->avail);
+    a->take = a->avail + f->pieces;
+    for (uint32_t level = 1; !good && level <= f->levels; level++) {
+        uint32_t p;
+        while (!good && (p = piece_next(a, sum, level, tried)) != NONE) {
+            bs_set(tried, p);
+            good = place_in(a, p, out);
+        }
+    }
+    free(a->avail);
+    free(tried);
+    free(sum);
+    return good;
+}
+
+bool place_whole(struct attempt *a, bool many, struct placement *out)
+{
+    for (uint32_t l = 0; l < a->rooms->leafs; l++)
+        leaf_look(a, l);
+    struct candidate *v = xmalloc((a->n + 1) * sizeof *v);
+    memcpy(v, a->v, a->n * sizeof *v);
+    for (uint32_t l = 0; a->q->spread && l < a->rooms->leafs; l++) /* one of each leaf in turn */
+        for (uint32_t i = 0; i < a->leaf[l].count; i++)
+            v[a->leaf[l].first + i].line = i * a->rooms->leafs + l;
+    bool good = place_some(a, v, a->n, many, out);
+    free(v);
+    return good;
+}
+
+/* ---- what was found ------------------------------------------------------------------------------ */
+
+void placement_measure(const struct core *c, const struct request *q, struct placement *p)
+{
+    uint32_t last = NONE;
+    p->leafs = 0;
+    for (uint32_t i = 0; c->fabric && i < p->count; i++) { /* along the fabric */
+        uint32_t leaf = c->node[p->node[i].node].leaf;
+        p->leafs += leaf != last;
+        last = leaf;
+    }
+    p->over_switches = q->switches && p->leafs > q->switches;
+}
+
+usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p)
+{
+    const struct request *q = &c->request[j->request];
+    usec_t since = j->eligible > j->submit ? j->eligible : j->submit;
+    return p->over_switches ? since + q->switches_wait : 0;
+}
