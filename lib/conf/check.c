@@ -172,9 +172,24 @@ static int check_top(const struct conf *conf, struct err *err)
                    conf->state_url);
 }
 
+/* The fabric is described in one way. */
+static int check_topology(const struct conf *conf, struct err *err)
+{
+    int ways = (conf->switches_count > 0) + (conf->blocks_count > 0) +
+               (conf->topology_generate[0] != '\0') + (conf->topology_file[0] != '\0');
+    if (ways > 1)
+        return err_set(err, -EINVAL, "topology: give one of switches, blocks, topology.generate "
+                       "and topology.ibnetdiscover");
+    if (conf->topology_block_sizes[0] && conf->blocks_count == 0)
+        return err_set(err, -EINVAL, "topology.block_sizes: there are no blocks");
+    return 0;
+}
+
 int conf_check(const struct conf *conf, struct err *err)
 {
     int rc = check_top(conf, err);
+    if (rc == 0)
+        rc = check_topology(conf, err);
     if (rc < 0)
         return fail(conf, err, rc);
     struct hostlist *all = hostlist_create("", err);

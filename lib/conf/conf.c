@@ -83,12 +83,13 @@ void conf_destroy(struct conf *conf)
 {
     if (!conf)
         return;
-    for (size_t i = 0; i < conf->nodes_count; i++)
-        conf_entry_fini(&conf_node_table, &conf->nodes[i]);
-    for (size_t i = 0; i < conf->partitions_count; i++)
-        conf_entry_fini(&conf_partition_table, &conf->partitions[i]);
-    free(conf->nodes);
-    free(conf->partitions);
+    for (size_t l = 0; l < conf_lists_count; l++) {
+        const struct conf_list *list = &conf_lists[l];
+        char *entries = *(char **)((char *)conf + list->entries);
+        for (size_t i = 0; i < *(size_t *)((char *)conf + list->count); i++)
+            conf_entry_fini(list->table, entries + i * list->table->entry_size);
+        free(entries);
+    }
     conf_entry_fini(&conf_top, conf);
     free(conf->path);
     free(conf);

@@ -26,6 +26,8 @@
  *               features = "ib,a100"; weight = 1; } );
  *   partitions = ( { name = "main"; nodes = "ALL"; default = true;
  *                    max_time = "UNLIMITED"; default_time = "1:00:00"; } );
+ *   switches = ( { name = "s1"; nodes = "n[1-2]"; }, { name = "s2"; nodes = "n[3-4]"; },
+ *                { name = "top"; switches = "s[1-2]"; } );
  */
 #ifndef SL_CONF_CONF_H
 #define SL_CONF_CONF_H
@@ -67,6 +69,12 @@ struct conf_partition {
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     uint64_t mem_max_per_cpu_mib, mem_max_per_node_mib;
     usec_t grace_time;
+};
+
+struct conf_switch { /* one entry of `switches` or `blocks` */
+    char *name;
+    char *switches;       /* host list of switches below it; not in blocks */
+    char *nodes;          /* host list */
 };
 
 struct conf {
@@ -113,6 +121,10 @@ struct conf {
     char *backfill_candidates;  /* queue shortest */
     bool predict;
     char *priority_type;   /* "basic" | "multifactor" */
+    /* topology */
+    char *topology_kind;        /* what `switches` describes: tree dragonfly rails */
+    char *topology_generate, *topology_file; /* "" : not from there */
+    char *topology_block_sizes;
     /* logging */
     char *log_target;      /* "" : stderr */
     enum log_level log_level;
@@ -121,6 +133,8 @@ struct conf {
     size_t nodes_count;
     struct conf_partition *partitions;
     size_t partitions_count;
+    struct conf_switch *switches, *blocks;
+    size_t switches_count, blocks_count;
     /* where it came from */
     char *path;            /* "" : embedded defaults */
 };
@@ -135,7 +149,7 @@ void conf_destroy(struct conf *conf);
 /* Canonical text of everything (loads back equal); caller frees. */
 char *conf_save_text(const struct conf *conf);
 /* Key ("jobs.kill_wait") and value, for `scontrol show config`: calls fn once per
- * key in order; nodes and partitions are left out (they have their own commands). */
+ * key in order; the lists are left out. */
 void conf_each(const struct conf *conf,
                void (*fn)(const char *key, const char *value, void *arg), void *arg);
 /* Annotated example with each key, default and help (etc/slurmlike.conf.example). */

@@ -172,22 +172,26 @@ static int read_list(const struct conf_table *t, const config_setting_t *list,
     return 0;
 }
 
+static const struct conf_list *list_find(const char *key)
+{
+    for (size_t i = 0; i < conf_lists_count; i++)
+        if (strcmp(key, conf_lists[i].table->name) == 0)
+            return &conf_lists[i];
+    return NULL;
+}
+
 int conf_read_root(const config_setting_t *root, const char *name, struct conf *conf,
                    struct err *err)
 {
     for (int i = 0; i < config_setting_length(root); i++) {
         const config_setting_t *s = config_setting_get_elem(root, (unsigned)i);
         const char *key = config_setting_name(s);
-        void *entries = NULL;
+        const struct conf_list *list = list_find(key);
         int rc;
-        if (strcmp(key, conf_node_table.name) == 0) {
-            rc = read_list(&conf_node_table, s, name, NODES_MAX, &entries,
-                           &conf->nodes_count, err);
-            conf->nodes = entries;
-        } else if (strcmp(key, conf_partition_table.name) == 0) {
-            rc = read_list(&conf_partition_table, s, name, CONF_PARTITIONS_MAX, &entries,
-                           &conf->partitions_count, err);
-            conf->partitions = entries;
+        if (list) {
+            rc = read_list(list->table, s, name, list->max,
+                           (void **)((char *)conf + list->entries),
+                           (size_t *)((char *)conf + list->count), err);
         } else if (is_group(&conf_top, key)) {
             rc = read_group(s, name, conf, err);
         } else {

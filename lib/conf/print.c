@@ -71,8 +71,10 @@ char *conf_save_text(const struct conf *conf)
         buf_puts(&out, ";\n");
     }
     switch_group(&out, last, "", "");
-    save_list(&conf_node_table, conf->nodes, conf->nodes_count, &out);
-    save_list(&conf_partition_table, conf->partitions, conf->partitions_count, &out);
+    for (size_t i = 0; i < conf_lists_count; i++)
+        save_list(conf_lists[i].table,
+                  *(void *const *)((const char *)conf + conf_lists[i].entries),
+                  *(const size_t *)((const char *)conf + conf_lists[i].count), &out);
     return buf_steal(&out);
 }
 
@@ -187,25 +189,53 @@ static void print_top(struct buf *out)
     conf_entry_fini(&conf_top, &values);
 }
 
-static void print_node_example(struct buf *out)
+/* An entry of a list that is empty by default, as a comment. */
+static void print_entry_example(struct buf *out, const struct conf_table *t, const void *entry)
 {
-    struct conf_node n;
     struct buf rows;
-    conf_entry_init(&conf_node_table, &n);
-    free(n.names);
-    n.names = xstrdup("n[1-4]");
     buf_init(&rows);
-    print_rows(&rows, &conf_node_table, &n, "    ");
-    buf_puts(out, "\n# Nodes that must exist, or that need more said than they report. With\n"
-                  "# node.dynamic the list may stay empty. An entry:\n#   {\n");
+    print_rows(&rows, t, entry, "    ");
+    buf_puts(out, " An entry:\n#   {\n");
     for (const char *p = rows.data; *p;) { /* every line as a comment */
         size_t len = strcspn(p, "\n");
         buf_printf(out, "# %.*s\n", (int)len, p);
         p += len + 1;
     }
-    buf_puts(out, "#   }\nnodes = ( );\n");
+    buf_printf(out, "#   }\n%s = ( );\n", t->name);
     buf_fini(&rows);
+}
+
+static void print_node_example(struct buf *out)
+{
+    struct conf_node n;
+    conf_entry_init(&conf_node_table, &n);
+    free(n.names);
+    n.names = xstrdup("n[1-4]");
+    buf_puts(out, "\n# Nodes that must exist, or that need more said than they report. With\n"
+                  "# node.dynamic the list may stay empty.");
+    print_entry_example(out, &conf_node_table, &n);
     conf_entry_fini(&conf_node_table, &n);
+}
+
+static void print_switch_examples(struct buf *out)
+{
+    struct conf_switch s, b;
+    conf_entry_init(&conf_switch_table, &s);
+    conf_entry_init(&conf_block_table, &b);
+    free(s.name);
+    s.name = xstrdup("s1");
+    free(s.nodes);
+    s.nodes = xstrdup("n[1-4]");
+    free(b.name);
+    b.name = xstrdup("b1");
+    free(b.nodes);
+    b.nodes = xstrdup("n[1-18]");
+    buf_puts(out, "\n# Switches between the nodes: jobs are placed on as few as possible.");
+    print_entry_example(out, &conf_switch_table, &s);
+    buf_puts(out, "\n# Or blocks of nodes (NVLink domains).");
+    print_entry_example(out, &conf_block_table, &b);
+    conf_entry_fini(&conf_switch_table, &s);
+    conf_entry_fini(&conf_block_table, &b);
 }
 
 static void print_partition_example(struct buf *out)
@@ -230,6 +260,7 @@ void conf_print_example(FILE *file)
     print_top(&out);
     print_node_example(&out);
     print_partition_example(&out);
+    print_switch_examples(&out);
     fwrite(out.data, 1, out.len, file);
     buf_fini(&out);
 }

@@ -137,6 +137,18 @@ static const struct conf_row top_rows[] = {
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
            "How priorities are made. basic: order of submission."),
 
+    CHOICE(conf, "topology.kind", topology_kind, "tree", "tree|dragonfly|rails",
+           "What `switches` describes. tree: also fat-trees; dragonfly: routers below groups; "
+           "rails: units of nodes that share all rail switches."),
+    TEXT(conf, CONF_STR, "topology.generate", topology_generate, 0, "", NULL,
+         "A regular fabric of the nodes in `nodes`, in their order: fat-tree:radix=16, "
+         "dragonfly:a=8,p=4,h=4, rails:nodes=32 or blocks:nodes=18."),
+    TEXT(conf, CONF_FILE, "topology.ibnetdiscover", topology_file, 0, "", NULL,
+         "File with what ibnetdiscover printed, on the controller's machine."),
+    TEXT(conf, CONF_STR, "topology.block_sizes", topology_block_sizes, 0, "", NULL,
+         "Nodes of a block of `blocks` and of blocks joined, as 18,36,72. Empty: the blocks "
+         "as they are."),
+
     TEXT(conf, CONF_PATH, "log.target", log_target, 0, "", NULL,
          "stderr, syslog, journald, or a path. Empty: stderr."),
     {"log.level", CONF_LEVEL, AT(conf, enum log_level, log_level), 0, NAME_LEN_MAX, "info",
@@ -210,8 +222,33 @@ static const struct conf_row partition_rows[] = {
             "Time a preempted job gets to save its work."),
 };
 
+static const struct conf_row switch_rows[] = {
+    NAME(conf_switch, "name", name, 1, NULL, "Name of the switch."),
+    TEXT(conf_switch, CONF_STR, "switches", switches, 0, "", NULL,
+         "Host list of the switches below it."),
+    TEXT(conf_switch, CONF_STR, "nodes", nodes, 0, "", NULL,
+         "Host list of its nodes, when there is no switch below it."),
+};
+
+static const struct conf_row block_rows[] = {
+    NAME(conf_switch, "name", name, 1, NULL, "Name of the block (NVLink domain)."),
+    TEXT(conf_switch, CONF_HOSTS, "nodes", nodes, 1, NULL, NULL, "Host list of its nodes."),
+};
+
 #define TABLE(name, rows, S) {name, rows, sizeof rows / sizeof rows[0], sizeof(struct S)}
 const struct conf_table conf_top = TABLE("", top_rows, conf);
 const struct conf_table conf_node_table = TABLE("nodes", node_rows, conf_node);
 const struct conf_table conf_partition_table =
     TABLE("partitions", partition_rows, conf_partition);
+const struct conf_table conf_switch_table = TABLE("switches", switch_rows, conf_switch);
+const struct conf_table conf_block_table = TABLE("blocks", block_rows, conf_switch);
+
+#define LIST(table, field, max)                                                 \
+    {&table, offsetof(struct conf, field), offsetof(struct conf, field##_count), max}
+const struct conf_list conf_lists[] = {
+    LIST(conf_node_table, nodes, NODES_MAX),
+    LIST(conf_partition_table, partitions, CONF_PARTITIONS_MAX),
+    LIST(conf_switch_table, switches, CONF_SWITCHES_MAX),
+    LIST(conf_block_table, blocks, CONF_SWITCHES_MAX),
+};
+const size_t conf_lists_count = sizeof conf_lists / sizeof conf_lists[0];

@@ -15,6 +15,7 @@
 
 #define CONF_TEXT_BYTES_MAX (16u << 20) /* 65536 nodes at a line each fit */
 #define CONF_PARTITIONS_MAX 4096u
+#define CONF_SWITCHES_MAX 65536u
 
 enum conf_type {
     CONF_NONE,
@@ -52,6 +53,7 @@ struct conf_table {
     size_t entry_size;
 };
 extern const struct conf_table conf_top, conf_node_table, conf_partition_table;
+extern const struct conf_table conf_switch_table, conf_block_table;
 
 /* value.c: a value as a setting or a default gives it, checked and stored at
  * base + offset (the old string is freed). Errors name no key. */
@@ -70,6 +72,10 @@ int conf_read_root(const config_setting_t *root, const char *name, struct conf *
 /* check.c: what no single row can tell. */
 int conf_check(const struct conf *conf, struct err *err);
 /* conf.c */
+/* A list of groups: where it is, and how many there may be. */
+struct conf_list { const struct conf_table *table; size_t entries, count, max; };
+extern const struct conf_list conf_lists[];
+extern const size_t conf_lists_count;
 void conf_entry_init(const struct conf_table *t, void *entry);
 void conf_entry_fini(const struct conf_table *t, void *entry);
 void conf_partitions_default(struct conf *conf);

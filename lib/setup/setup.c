@@ -3,9 +3,11 @@
 
 #include "base/buf.h"
 #include "base/hostlist.h"
+#include "topo/fabric.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void setup_policy(const struct conf *conf, struct core_policy *p)
 {
@@ -106,11 +108,52 @@ static int node_line(const struct conf_node *line, struct node_list *out, struct
     return rc;
 }
 
+/* The nodes of `nodes`, for a fabric that is generated. */
+static char *node_names(const struct node_list *nodes)
+{
+    struct buf b;
+    buf_init(&b);
+    for (size_t i = 0; i < nodes->count; i++)
+        buf_printf(&b, "%s%s", i ? "," : "", nodes->v[i].name);
+    char *text = buf_steal(&b);
+    return text ? text : xstrdup("");
+}
+
+static struct fabric_switch *switches_fill(const struct conf_switch *from, size_t count)
+{
+    struct fabric_switch *to = xcalloc(count ? count : 1, sizeof *to);
+    for (size_t i = 0; i < count; i++)
+        to[i] = (struct fabric_switch){from[i].name, from[i].switches, from[i].nodes};
+    return to;
+}
+
+static int fabric_fill(const struct conf *conf, const struct node_list *nodes,
+                       struct fabric **out, struct err *err)
+{
+    struct fabric_switch *switches = switches_fill(conf->switches, conf->switches_count);
+    struct fabric_switch *blocks = switches_fill(conf->blocks, conf->blocks_count);
+    char *names = node_names(nodes);
+    struct fabric_source from = {
+        .kind = strcmp(conf->topology_kind, "dragonfly") == 0 ? FABRIC_DRAGONFLY
+                : strcmp(conf->topology_kind, "rails") == 0   ? FABRIC_RAILS
+                                                              : FABRIC_TREE,
+        .switches = switches, .switches_count = conf->switches_count,
+        .blocks = blocks, .blocks_count = conf->blocks_count,
+        .block_sizes = conf->topology_block_sizes, .generate = conf->topology_generate,
+        .nodes = names, .ibnetdiscover = conf->topology_file};
+    int rc = fabric_load(&from, out, err);
+    free(switches);
+    free(blocks);
+    free(names);
+    return rc;
+}
+
 int setup_configure(struct core *core, const struct conf *conf,
                     const struct core_policy *policy, usec_t now, struct err *err)
 {
     struct core_partition *partitions = xcalloc(conf->partitions_count, sizeof *partitions);
     struct node_list nodes = {.v = NULL};
+    struct fabric *fabric = NULL;
     int rc = 0;
 
     arena_init(&nodes.arena);
@@ -119,8 +162,14 @@ int setup_configure(struct core *core, const struct conf *conf,
     for (size_t i = 0; rc == 0 && i < conf->nodes_count; i++)
         rc = node_line(&conf->nodes[i], &nodes, err);
     if (rc == 0)
+        rc = fabric_fill(conf, &nodes, &fabric, err);
+    if (rc == 0)
         rc = core_configure(core, policy, partitions, conf->partitions_count, nodes.v,
                             nodes.count, conf->node_dynamic, now, err);
+    if (rc == 0)
+        core_fabric(core, fabric);
+    else
+        fabric_destroy(fabric);
     free(partitions);
     free(nodes.v);
     arena_fini(&nodes.arena);

@@ -53,6 +53,16 @@ struct fabric {
 /* A switch with either nodes or switches below it; host lists. Blocks have nodes. */
 struct fabric_switch { const char *name, *switches, *nodes; };
 
+struct fabric_source { /* one way of: nothing of it, then there is no fabric */
+    enum fabric_kind kind;   /* of switches */
+    const struct fabric_switch *switches, *blocks;
+    size_t switches_count, blocks_count;
+    const char *block_sizes, *generate, *nodes /* of generate */;
+    const char *ibnetdiscover; /* path */
+};
+/* 0 and *out, NULL without a source; negative and *err. Reads the file. */
+int fabric_load(const struct fabric_source *from, struct fabric **out, struct err *err);
+
 /* Each returns NULL and *err on bad input; fabric_destroy() frees what they return.
  * fabric_switches: kind FABRIC_TREE, or FABRIC_DRAGONFLY (routers in groups), FABRIC_RAILS. */
 struct fabric *fabric_switches(enum fabric_kind kind, const struct fabric_switch *sw,

@@ -63,6 +63,12 @@ static const struct {
     {"scheduler = { backfill_candidates = \"longest\"; };", "is not one of queue|shortest"},
     {"scheduler = { predict = true; };", "scheduler.predict: prediction is not built yet"},
     {"scheduler = { priority_type = \"multifactor\"; };", "multifactor priorities are not built yet"},
+    {"switches = ( { name = \"s\"; nods = \"n1\"; } );", "did you mean nodes?"},
+    {"switches = ( { nodes = \"n1\"; } );", "an entry without `name`"},
+    {"blocks = ( { name = \"b\"; } );", "an entry without `nodes`"},
+    {"topology = { generate = \"rails:nodes=2\"; }; blocks = ( { name = \"b\"; nodes = \"n1\"; } );",
+     "give one of switches, blocks"},
+    {"topology = { block_sizes = \"4\"; };", "there are no blocks"},
     {"@include \"/etc/passwd\"", "@include is not supported"},
     {"x = {", "syntax error"},
     {"run_dir = \"/a\"; run_dir = \"/b\";", "t:1: duplicate"},
@@ -125,10 +131,14 @@ static void values_land_in_their_fields(void **state)
         "node = { timeout = 60; spool_dir = \"%r/%n\"; };\n"
         "nodes = ( { names = \"n[1-4]\"; cpus = 8; memory = \"16G\"; gres = \"gpu:a100:4\";\n"
         "            weight = 4294967293L; state = \"drain\"; reason = \"a \\\"b\\\"\"; } );\n"
-        "partitions = ( { name = \"p\"; max_time = \"1-0\"; default_time = 90; } );",
+        "partitions = ( { name = \"p\"; max_time = \"1-0\"; default_time = 90; } );\n"
+        "switches = ( { name = \"s1\"; nodes = \"n[1-2]\"; }, { name = \"top\"; switches = \"s1\"; } );",
         "t", &err);
     if (!c)
         fail_msg("%s", err.text);
+    assert_int_equal(c->switches_count, 2);
+    assert_string_equal(c->switches[0].nodes, "n[1-2]");
+    assert_string_equal(c->switches[1].switches, "s1");
     assert_string_equal(c->log_target, "/r/log");
     assert_int_equal(c->log_level, LOG_L_DEBUG);
     assert_int_equal(c->kill_wait, 90 * USEC_PER_SEC);
