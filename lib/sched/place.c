@@ -180,7 +180,8 @@ uint32_t nodes_wanted(const struct attempt *a, const struct candidate *v, uint32
     return k >= at_least && k <= n && tasks >= ntasks ? k : 0;
 }
 
-/* Even shares, each bounded by what its node takes. */
+/* Even shares, each bounded by what its node takes: task by task around the nodes, as many
+ * rounds at once as no node is full after. */
 static void share_tasks(const struct candidate *v, uint32_t k, uint32_t ntasks, uint32_t *share)
 {
     uint32_t left = ntasks;
@@ -189,15 +190,21 @@ static void share_tasks(const struct candidate *v, uint32_t k, uint32_t ntasks, 
         left -= left ? 1 : 0;
     }
     while (left) {
-        uint32_t before = left;
-        for (uint32_t i = 0; i < k && left; i++) {
-            if (share[i] < v[i].tasks) {
-                share[i]++;
-                left--;
-            }
+        uint32_t open = 0, least = left;
+        for (uint32_t i = 0; i < k; i++) {
+            uint32_t room = share[i] < v[i].tasks ? v[i].tasks - share[i] : 0;
+            open += room > 0;
+            least = room && room < least ? room : least;
         }
-        if (left == before)
-            break;
+        if (open == 0)
+            return;
+        uint32_t rounds = left / open < least ? left / open : least;
+        rounds = rounds ? rounds : 1;
+        for (uint32_t i = 0; i < k && left; i++) {
+            uint32_t n = share[i] >= v[i].tasks ? 0 : rounds < left ? rounds : left;
+            share[i] += n;
+            left -= n;
+        }
     }
 }
 
