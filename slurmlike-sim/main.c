@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "base/buf.h"
+#include "chart.h"
 #include "options.h"
 #include "policy.h"
 #include "report.h"
@@ -55,6 +57,19 @@ static int run_policy(struct sim *s, const char *name, struct engine_options *eo
     return rc;
 }
 
+static int draw(const struct sim *s, const struct series *series, size_t n, struct err *err)
+{
+    if (!s->opt.svg)
+        return 0;
+    char *use = xasprintf("%s-use.svg", s->opt.svg), *wait = xasprintf("%s-wait.svg", s->opt.svg);
+    int rc = chart_use(use, &s->cluster, series, n, err);
+    if (rc == 0)
+        rc = chart_wait(wait, series, n, err);
+    free(use);
+    free(wait);
+    return rc;
+}
+
 static int run_one(struct sim *s, struct err *err)
 {
     const struct options *o = &s->opt;
@@ -71,6 +86,8 @@ static int run_one(struct sim *s, struct err *err)
     if (rc == 0 && o->jobs_csv)
         rc = report_jobs(o->jobs_csv, &s->trace, &res, err);
     if (rc == 0)
+        rc = draw(s, &(struct series){o->policy[0], &res}, 1, err);
+    if (rc == 0)
         report_line(stdout, &stats);
     engine_result_fini(&res);
     engine_result_fini(&base);
@@ -83,13 +100,17 @@ static int run_compared(struct sim *s, struct err *err)
     struct engine_options eo;
     struct engine_result res[POLICIES_MAX] = {{0}};
     struct stats stats[POLICIES_MAX];
+    struct series series[POLICIES_MAX];
     int rc = 0;
     size_t n = 0;
     for (; rc == 0 && n < o->policies; n++) {
         rc = run_policy(s, o->policy[n], &eo, &res[n], err);
         if (rc == 0)
             stats_make(&eo, &res[n], n ? &res[0] : NULL, &stats[n]);
+        series[n] = (struct series){o->policy[n], &res[n]};
     }
+    if (rc == 0)
+        rc = draw(s, series, n, err);
     if (rc == 0 && !o->quiet)
         report_table(stdout, o->policy, stats, n);
     if (rc == 0)

@@ -3,6 +3,7 @@
 import csv
 import os
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -138,3 +139,18 @@ def test_failing_nodes_cost_restarts_and_a_seed_repeats(tmp_path):
     assert last_line(torn[0])["jobs"] == "100"
     assert float(last_line(torn[0])["avg_wait"]) > float(last_line(calm)["avg_wait"])
     assert last_line(torn[0]) == last_line(torn[1]) != last_line(torn[2])
+
+
+def test_drawings_are_svg_and_show_each_policy(tmp_path):
+    log = swf(tmp_path / "a.swf", 4, EASY)
+    r = sim("--compare", "easy", "default", "--svg", tmp_path / "x<y", log)
+    assert r.returncode == 0, r.stderr
+    for name in ("x<y-use.svg", "x<y-wait.svg"):
+        root = ElementTree.parse(tmp_path / name).getroot()
+        words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        lines = list(root.iter("{http://www.w3.org/2000/svg}polyline"))
+        assert "easy" in words and "default" in words
+        assert len(lines) == (4 if "use" in name else 2)
+        assert all("nan" not in e.get("points") for e in lines)
+    r = sim("--svg", "/does/not/exist/x", log)
+    assert r.returncode == 1 and "/does/not/exist/x-use.svg" in r.stderr
