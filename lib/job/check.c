@@ -290,7 +290,6 @@ static int built_check(const Sl__JobSpec *s, struct err *err)
     } missing[] = {
         {"--reservation", s->reservation[0] != '\0'},
         {"--licenses", s->licenses[0] != '\0'},
-        {"--prefer", s->prefer[0] != '\0'},
         {"--spread-job", s->spread},
         {"--switches", s->switches != 0},
         {"--core-spec", s->core_spec != 0},

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/hostlist.h"
+#include "sched/constraint.h"
 #include "sched/request.h"
 
 #include <stdlib.h>
@@ -119,17 +120,14 @@ static int gres_known(const struct core *c, const struct request *q, struct err 
     return 0;
 }
 
-static int features_known(const struct core *c, const struct request *q, struct err *err)
+static int features_known(struct core *c, const struct request *q, struct err *err)
 {
-    for (uint32_t k = 0; k < q->features_count; k++) {
-        bool known = q->feature[k].op != FEATURE_NAME;
-        for (uint32_t i = 0; !known && i < c->nodes; i++)
-            known = list_has(nodes_features(&c->node[i]), text_of(c, q->feature[k].name));
-        if (!known)
-            return err_set(err, SL_EINVAL_FIELD, "Invalid feature specification: no node has %s",
-                           text_of(c, q->feature[k].name));
-    }
-    return 0;
+    const char *name = constraint_unknown(c, q->constraint);
+    if (!name)
+        name = constraint_unknown(c, q->prefer);
+    if (!name)
+        return 0;
+    return err_set(err, SL_EINVAL_FIELD, "Invalid feature specification: no node has %s", name);
 }
 
 /* Limits of one partition that the request itself breaks. */
@@ -154,7 +152,7 @@ static int part_bounds(const struct partition *p, const struct request *q, struc
 }
 
 /* bounds: the partition limit that it breaks, or NULL. */
-static int never_fits(const struct core *c, const struct job *j, const struct err *bounds,
+static int never_fits(struct core *c, const struct job *j, const struct err *bounds,
                       struct err *err)
 {
     const struct request *q = &c->request[j->request];

@@ -2,6 +2,7 @@
 #include "sched/model.h"
 
 #include "base/buf.h"
+#include "sched/constraint.h"
 #include "sched/kin.h"
 #include "sched/request.h"
 
@@ -167,6 +168,9 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     intern_init(&c->request_keys);
     intern_init(&c->shape_keys);
     intern_init(&c->class_keys);
+    intern_init(&c->constraint_keys);
+    intern_init(&c->feature_lists);
+    c->feature_gen = NONE;
     idmap_init(&c->node_by_name);
     arena_init(&c->scratch);
     c->gpu_name = intern_text(&c->text, "gpu");
@@ -209,6 +213,7 @@ void core_destroy(struct core *c)
     free(c->leaf_first);
     free(c->leaf_node);
     requests_fini(c);
+    constraints_fini(c);
     free(c->shape);
     idmap_fini(&c->node_by_name);
     intern_drop(&c->text, c->gpu_name);

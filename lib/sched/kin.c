@@ -409,7 +409,7 @@ static int check_waits(const struct job *j, struct err *err)
 
 struct sums { uint32_t members, open, failed, unstarted, running; };
 
-static int check_array(const struct core *c, const struct array *a, struct err *err)
+static int check_array(const struct array *a, struct err *err)
 {
     struct sums s = {0};
     for (uint32_t i = 0; i <= a->tasks; i++) {
@@ -463,7 +463,7 @@ int kin_check(const struct core *c, struct err *err)
     }
     for (const struct array *a = c->arrays; a; a = a->hh.next) {
         filed += a->tasks + (a->rest != NULL);
-        if (check_array(c, a, err) < 0)
+        if (check_array(a, err) < 0)
             return err->code;
     }
     for (const struct namesakes *g = c->namesakes; g; g = g->hh.next)

@@ -48,10 +48,6 @@ struct req_gres {
     uint32_t count;
     uint32_t per;        /* Sl__GresPer; PER_SOCKET is folded into PER_NODE */
 };
-struct feature_op { /* reverse Polish: feature id, or one of the operators */
-    enum { FEATURE_NAME, FEATURE_AND, FEATURE_OR } op;
-    uint32_t name;
-};
 struct request {
     uint32_t nodes_min, nodes_max; /* nodes_max NONE: as few as it takes */
     uint32_t ntasks;               /* 0: one a node */
@@ -65,8 +61,7 @@ struct request {
     bool nodes_given, nodes_many /* of a range, as many as there are */, contiguous, exclusive, exclusive_user, overcommit, has_names, spread;
     uint32_t gres_count;
     struct req_gres gres[GRES_ITEMS_MAX];
-    struct feature_op *feature;
-    uint32_t features_count;
+    uint32_t constraint, prefer;   /* constraint.h; 0: none */
     char *nodelist, *exclude;
     uint64_t *required, *excluded; /* node sets of generation `names_gen` */
     uint32_t required_count, names_gen;
@@ -129,6 +124,7 @@ struct node {
     uint64_t mem_conf;
     /* what an operator changed; NULL: nothing */
     char *features_set, *gres_set, *comment;
+    uint32_t feature_list;   /* in core.feature_lists, by core.feature_gen */
     bool weight_set;
     /* registration */
     Sl__NodeRegister *reg;   /* the last, without jobs and reports; NULL: never */
@@ -304,6 +300,9 @@ struct core {
     struct jobclass *class;
     uint32_t class_cap;
     struct request *request;
+    struct intern constraint_keys, feature_lists;
+    struct constraint **constraint; /* by id */
+    uint32_t constraint_cap, feature_gen;
     struct shape *shape;
     uint32_t request_cap, shape_cap;
     struct partition *part;
@@ -423,7 +422,13 @@ static inline void rooms_touch(struct rooms *rs, const struct core *c, uint32_t 
 /* place.c: where would it run? 1 placed, 0 not with what `rooms` says is free. `closed`:
  * node set not to use, or NULL. */
 int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
-          const uint64_t *closed, struct placement *out);
+          const uint64_t *closed, struct placement *out); /* constraint.c */
+/* ... of one alternative; without regard to features but for what is closed */
+int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+               const uint64_t *closed, struct placement *out);
+/* The nodes of the partition that could take one task of it. */
+void place_nodes(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+                 const uint64_t *closed, uint64_t *set);
 /* When may a placement over more switches than asked start? 0: at once. */
 usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p);
 /* place_fabric.c: how far the placement is spread. */

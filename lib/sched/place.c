@@ -364,8 +364,19 @@ static bool attempt_run(struct attempt *a, struct placement *out)
     return place_pieces(a, out) || place_whole(a, false, out);
 }
 
-int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
-          const uint64_t *closed, struct placement *out)
+void place_nodes(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+                 const uint64_t *closed, uint64_t *set)
+{
+    struct attempt a;
+    if (!attempt_init(&a, c, j, part, rooms, closed))
+        return;
+    BS_EACH(i, a.p->nodes, c->words)
+    if (node_suits(&a, (uint32_t)i) && tasks_most(&a, (uint32_t)i, 1) > 0)
+        bs_set(set, i);
+}
+
+int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+               const uint64_t *closed, struct placement *out)
 {
     struct attempt a;
     if (!attempt_init(&a, c, j, part, rooms, closed))

@@ -58,6 +58,7 @@ void least_find(const struct attempt *a, uint32_t tasks, struct least *l);
 bool leaf_holds(const struct attempt *a, const struct leaf_room *r, const struct least *l);
 /* Fills in what each leaf could give; false: all of them together are not enough. */
 bool bounds_pass(struct attempt *a);
+bool node_suits(const struct attempt *a, uint32_t i); /* whatever is free on it */
 void leaf_look(struct attempt *a, uint32_t leaf); /* its candidates into v */
 
 /* place_fabric.c */

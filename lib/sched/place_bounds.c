@@ -2,6 +2,7 @@
  *
  * What leafs could give at most, from their summaries; and their nodes one by one.
  */
+#include "sched/constraint.h"
 #include "sched/place.h"
 
 #include "base/buf.h"
@@ -98,7 +99,7 @@ bool bounds_pass(struct attempt *a)
 
 /* ---- nodes of a leaf ----------------------------------------------------------------------- */
 
-static bool node_suits(const struct attempt *a, uint32_t i)
+bool node_suits(const struct attempt *a, uint32_t i)
 {
     const struct core *c = a->c;
     const struct request *q = a->q;
@@ -119,7 +120,7 @@ static bool node_suits(const struct attempt *a, uint32_t i)
         return false;
     if (q->tmp_mib && n->reg && q->tmp_mib > n->reg->tmp_disk_mib)
         return false;
-    return q->features_count == 0 || features_match(c, q, nodes_features(n));
+    return constraint_allows(c, q, i);
 }
 
 void leaf_look(struct attempt *a, uint32_t leaf)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/request.h"
+#include "sched/constraint.h"
 #include "base/buf.h"
 #include "base/hostlist.h"
 #include "job/state.h"
@@ -12,7 +13,7 @@
     X(ntasks_per_core) X(ntasks_per_socket) X(ntasks_per_gpu)                   \
     X(mem_per_node_mib) X(mem_per_cpu_mib) X(mem_per_gpu_mib) X(n_gres) X(gres) \
     X(cpus_per_gpu) X(sockets_per_node) X(cores_per_socket) X(threads_per_core) \
-    X(mincpus) X(tmp_disk_mib) X(constraints) X(nodelist) X(exclude)            \
+    X(mincpus) X(tmp_disk_mib) X(constraints) X(prefer) X(nodelist) X(exclude)  \
     X(contiguous) X(exclusive) X(overcommit) X(spread) X(core_spec) X(hint)     \
     X(use_min_nodes) X(switches) X(switches_wait_usec)
 #define IDENT_FIELDS(X)                                                         \
@@ -41,115 +42,6 @@ ProtobufCAllocator arena_allocator(struct arena *a)
 }
 
 /* ---- parsing ------------------------------------------------------------------- */
-
-/* --constraint: names with & and | (also ',' as &), parentheses. & binds closer. */
-struct feature_parse {
-    struct core *c;
-    struct request *r;
-    const char *p;
-    unsigned depth;
-};
-
-static void feature_push(struct feature_parse *f, int op, uint32_t name)
-{
-    struct request *r = f->r;
-    r->feature = xrealloc(r->feature, (r->features_count + 1) * sizeof *r->feature);
-    r->feature[r->features_count].op = op;
-    r->feature[r->features_count++].name = name;
-}
-
-static int feature_or(struct feature_parse *f, struct err *err);
-
-static int feature_item(struct feature_parse *f, struct err *err)
-{
-    if (*f->p == '(' || *f->p == '[') {
-        char close = *f->p == '(' ? ')' : ']';
-        if (++f->depth > 32)
-            return err_set(err, SL_EINVAL_FIELD, "--constraint: nested too deep");
-        f->p++;
-        int rc = feature_or(f, err);
-        if (rc != 0)
-            return rc;
-        if (*f->p != close)
-            return err_set(err, SL_EINVAL_FIELD, "--constraint: missing '%c'", close);
-        f->p++;
-        f->depth--;
-        return 0;
-    }
-    size_t n = strcspn(f->p, "&|,()[]*:");
-    if (n == 0)
-        return err_set(err, SL_EINVAL_FIELD, "--constraint: a feature name must stand at \"%s\"",
-                       f->p);
-    if (f->p[n] == '*' || f->p[n] == ':')
-        return err_set(err, SL_ENOT_BUILT, "--constraint: feature counts (\"%s\") are not built yet",
-                       f->p);
-    feature_push(f, FEATURE_NAME, intern_get(&f->c->text, f->p, n, NULL));
-    f->p += n;
-    return 0;
-}
-
-static int feature_and(struct feature_parse *f, struct err *err)
-{
-    int rc = feature_item(f, err);
-    while (rc == 0 && (*f->p == '&' || *f->p == ',')) {
-        f->p++;
-        rc = feature_item(f, err);
-        feature_push(f, FEATURE_AND, 0);
-    }
-    return rc;
-}
-
-static int feature_or(struct feature_parse *f, struct err *err)
-{
-    int rc = feature_and(f, err);
-    while (rc == 0 && *f->p == '|') {
-        f->p++;
-        rc = feature_and(f, err);
-        feature_push(f, FEATURE_OR, 0);
-    }
-    return rc;
-}
-
-static int features_parse(struct core *c, struct request *r, const char *text,
-                          struct err *err)
-{
-    struct feature_parse f = {.c = c, .r = r, .p = text};
-    if (text[0] == '\0')
-        return 0;
-    int rc = feature_or(&f, err);
-    if (rc == 0 && *f.p != '\0')
-        rc = err_set(err, SL_EINVAL_FIELD, "--constraint: unexpected \"%s\"", f.p);
-    return rc;
-}
-
-static bool feature_listed(const char *list, const char *name, size_t n)
-{
-    for (const char *p = list; *p != '\0';) {
-        size_t len = strcspn(p, ",");
-        if (len == n && memcmp(p, name, n) == 0)
-            return true;
-        p += len + (p[len] == ',');
-    }
-    return false;
-}
-
-bool features_match(const struct core *c, const struct request *r, const char *features)
-{
-    bool stack[128]; /* two a level of nesting, which feature_item bounds */
-    size_t n = 0;
-    for (uint32_t i = 0; i < r->features_count; i++) {
-        const struct feature_op *op = &r->feature[i];
-        if (op->op == FEATURE_NAME) {
-            stack[n++] = feature_listed(features, text_of(c, op->name),
-                                        intern_len(&c->text, op->name));
-            continue;
-        }
-        n--;
-        stack[n - 1] = op->op == FEATURE_AND ? stack[n - 1] && stack[n]
-                                             : stack[n - 1] || stack[n];
-    }
-    return n == 0 || stack[0];
-}
 
 static int gres_read(struct core *c, struct request *r, const Sl__JobSpec *s,
                      struct err *err)
@@ -234,6 +126,30 @@ static void tasks_derive(const struct core *c, struct request *r)
         r->ntasks = r->nodes_min; /* at least one task a node */
 }
 
+/* Counted features need as many nodes. */
+static int features_read(struct core *c, struct request *r, const Sl__JobSpec *s,
+                         struct err *err)
+{
+    uint32_t constraint = constraint_get(c, "--constraint", s->constraints, err);
+    if (constraint == NONE)
+        return SL_EINVAL_FIELD;
+    r->constraint = constraint;
+    uint32_t prefer = constraint_get(c, "--prefer", s->prefer, err);
+    if (prefer == NONE)
+        return SL_EINVAL_FIELD;
+    r->prefer = prefer;
+    uint32_t nodes = constraint_nodes(c, r->constraint);
+    if (r->nodes_given && nodes > r->nodes_max)
+        return err_set(err, SL_EINVAL_FIELD, "--constraint: counts of %u nodes, but --nodes allows %u",
+                       nodes, r->nodes_max);
+    if (nodes > r->nodes_min) {
+        r->nodes_min = nodes;
+        r->nodes_max = r->nodes_given ? r->nodes_max : nodes;
+        r->nodes_given = true;
+    }
+    return 0;
+}
+
 static int hosts_check(const char *option, const char *text, struct err *err)
 {
     if (text[0] == '\0')
@@ -279,7 +195,7 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
     memory_read(r, s);
     int rc = gres_read(c, r, s, err);
     if (rc == 0)
-        rc = features_parse(c, r, s->constraints, err);
+        rc = features_read(c, r, s, err);
     if (rc == 0)
         rc = hosts_check("--nodelist", s->nodelist, err);
     if (rc == 0)
@@ -291,13 +207,12 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
 
 static void request_fini(struct core *c, struct request *r)
 {
-    for (uint32_t i = 0; i < r->features_count; i++)
-        intern_drop(&c->text, r->feature[i].name);
+    constraint_drop(c, r->constraint);
+    constraint_drop(c, r->prefer);
     for (uint32_t i = 0; i < r->gres_count; i++) {
         intern_drop(&c->text, r->gres[i].name);
         intern_drop(&c->text, r->gres[i].type);
     }
-    free(r->feature);
     free(r->nodelist);
     free(r->exclude);
     free(r->required);

@@ -27,8 +27,6 @@ void spec_drop(struct core *c, struct job *j);
 Sl__JobSpec *spec_unpack(const struct core *c, const struct job *j, struct arena *a);
 ProtobufCAllocator arena_allocator(struct arena *a);
 
-/* Does a comma list of features satisfy the expression of r? */
-bool features_match(const struct core *c, const struct request *r, const char *features);
 /* Node sets of --nodelist and --exclude for the present node table. */
 void request_names(struct core *c, struct request *r);
 void requests_fini(struct core *c);

@@ -391,6 +391,7 @@ static const struct key keys[] = {
     {"NumTasks", up_u32, 0, AT(ntasks), TASKS_PER_STEP_MAX},
     {"OverSubscribe", up_yes, 0, AT(oversubscribe), 0},
     {"Partition", up_partition, 0, 0, 0},
+    {"Prefer", up_text, 0, AT(prefer), 0},
     {"Priority", up_priority, 0, 0, 0},
     {"QOS", up_tenant, 0, 0, 0},
     {"ReqCores", up_u32, 0, AT(cores_per_socket), CPUS_PER_NODE_MAX},
@@ -415,7 +416,7 @@ static const struct key keys[] = {
 /* Keys of scontrol(1) that mean nothing here so far. */
 static const char not_built[] =
     ",AdminComment,BurstBuffer,Clusters,ClusterFeatures,CoreSpec,DelayBoot,ExitCode,Extra,"
-    "Licenses,NodeList,NumCPUs,Prefer,Reboot,ReservationName,ResetAccrueTime,SiteFactor,"
+    "Licenses,NodeList,NumCPUs,Reboot,ReservationName,ResetAccrueTime,SiteFactor,"
     "StepId,Switches,ThreadSpec,TimeMin,UserID,";
 
 /* The whole name, or a beginning of three letters or more that no other key has. */
