@@ -58,14 +58,6 @@ def schedule(queue, running, now, procs, policy):
         job.start = now
         begun.append(job)
 
-    if policy == "conservative":
-        for job in list(queue):
-            at = earliest(steps, job)
-            if at == now:
-                start(job)
-            else:
-                reserve(steps, at, job)
-        return begun
     while queue and steps[0][1] >= queue[0].procs:
         start(queue[0])
     if policy == "fcfs" or len(queue) < 2:
@@ -80,12 +72,46 @@ def schedule(queue, running, now, procs, policy):
     return begun
 
 
+class Conservative:
+    """Each job has a promised start that only moves forward: when something ends, the waiting
+    jobs, in order of submission, are each taken out of the plan and put back at the earliest
+    time."""
+
+    def __init__(self, procs):
+        self.procs, self.promised = procs, {}
+
+    def plan(self, job, running, now):
+        steps = profile(running, now, self.procs)
+        for other, at in self.promised.items():
+            reserve(steps, at, other)
+        self.promised[job] = earliest(steps, job)
+
+    def one_pass(self, queue, running, now, ended):
+        for job in queue:
+            if ended and job in self.promised:
+                del self.promised[job]
+                self.plan(job, running, now)
+        for job in queue:
+            if job not in self.promised:
+                self.plan(job, running, now)
+        begun = [j for j in queue if self.promised[j] <= now]
+        for job in begun:
+            job.start = now
+            del self.promised[job]
+            queue.remove(job)
+        return begun
+
+
 def replay(jobs, procs, policy, ties):
     """Start times of all jobs, which are given in order of submission."""
     queue, running, coming = [], [], list(jobs)
+    conservative = Conservative(procs) if policy == "conservative" else None
 
-    def one_pass(now):
-        running.extend(schedule(queue, running, now, procs, policy))
+    def one_pass(now, ended):
+        if conservative:
+            running.extend(conservative.one_pass(queue, running, now, ended))
+        else:
+            running.extend(schedule(queue, running, now, procs, policy))
 
     while coming or running:
         now = min([j.submit for j in coming[:1]] + [j.start + j.run for j in running])
@@ -95,12 +121,12 @@ def replay(jobs, procs, policy, ties):
                 running.remove(job)
             while coming and coming[0].submit == now:
                 queue.append(coming.pop(0))
-            one_pass(now)
+            one_pass(now, bool(ending))
         else:
             while coming and coming[0].submit == now:
                 queue.append(coming.pop(0))
-                one_pass(now)
+                one_pass(now, False)
             for job in ending:
                 running.remove(job)
-                one_pass(now)
+                one_pass(now, True)
     return [j.start for j in jobs]
