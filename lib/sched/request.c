@@ -279,15 +279,17 @@ static void spec_split(const Sl__JobSpec *spec, Sl__JobSpec *shape, Sl__JobSpec 
 #undef X
 }
 
-static uint32_t pack_intern(struct intern *pool, const Sl__JobSpec *s, bool *fresh)
+/* Of the three parts of a submission one is often blank, and its packed form is empty; the
+ * others are packed in one walk over their fields. */
+static uint32_t pack_intern(struct intern *pool, const Sl__JobSpec *s)
 {
+    if (memcmp(s, &blank, sizeof blank) == 0)
+        return 0;
     uint8_t small[4096];
-    size_t n = sl__job_spec__get_packed_size(s);
-    uint8_t *p = n <= sizeof small ? small : xmalloc(n);
-    sl__job_spec__pack(s, p);
-    uint32_t id = intern_get(pool, p, n, fresh);
-    if (p != small)
-        free(p);
+    ProtobufCBufferSimple out = PROTOBUF_C_BUFFER_SIMPLE_INIT(small);
+    sl__job_spec__pack_to_buffer(s, &out.base);
+    uint32_t id = intern_get(pool, out.data, out.len, NULL);
+    PROTOBUF_C_BUFFER_SIMPLE_CLEAR(&out);
     return id;
 }
 
@@ -296,8 +298,7 @@ static uint32_t pack_intern(struct intern *pool, const Sl__JobSpec *s, bool *fre
 static int shape_intern(struct core *c, const Sl__JobSpec *shape, uint32_t *id,
                         struct err *err)
 {
-    bool fresh;
-    *id = pack_intern(&c->request_keys, shape, &fresh);
+    *id = pack_intern(&c->request_keys, shape);
     if (c->request_keys.count > c->request_cap) {
         uint32_t was = c->request_cap;
         GROW(c->request, c->request_cap, c->request_keys.count);
@@ -347,8 +348,8 @@ int spec_store(struct core *c, struct job *j, const Sl__JobSpec *spec, struct er
     int rc = shape_intern(c, &shape, &id, err);
     if (rc != 0)
         return rc;
-    uint32_t tail_id = pack_intern(&c->blobs, &tail, NULL);
-    uint32_t ident_id = pack_intern(&c->blobs, &ident, NULL);
+    uint32_t tail_id = pack_intern(&c->blobs, &tail);
+    uint32_t ident_id = pack_intern(&c->blobs, &ident);
     spec_drop(c, j);
     j->request = id;
     j->tail = tail_id;
