@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #define FIELDS 18
+#define BLANKS " \t"
 
 enum { F_JOB, F_SUBMIT, F_WAIT, F_RUN, F_ALLOCATED, F_CPU, F_MEM_USED, F_PROCS, F_LIMIT,
        F_MEM, F_STATUS, F_USER, F_GROUP, F_APP };
@@ -46,16 +47,17 @@ static int swf_head(struct trace *t, const char *line, struct err *err)
 
 static int swf_fields(char *line, int64_t *f, struct err *err)
 {
-    char *save = NULL, *text = strtok_r(line, " \t", &save), what[64];
     int n = 0;
-    for (; text && n < FIELDS; n++, text = strtok_r(NULL, " \t", &save)) {
-        snprintf(what, sizeof what, "field %d (%s)", n + 1, field_names[n]);
-        if (field_number(what, text, -1, TRACE_SECONDS_MAX, &f[n], err) < 0)
-            return err ? err->code : -EINVAL;
+    for (line += strspn(line, BLANKS); *line && n < FIELDS; n++) {
+        char *end = line + strcspn(line, BLANKS), *next = end + strspn(end, BLANKS);
+        *end = '\0';
+        if (field_number(field_names[n], line, -1, TRACE_SECONDS_MAX, &f[n], err) < 0)
+            return err ? err_prefix(err, "field %d", n + 1) : -EINVAL;
+        line = next;
     }
-    if (n < FIELDS || text)
+    if (n < FIELDS || *line)
         return err_set(err, -EINVAL, "%s fields than the %d of a job in Standard Workload "
-                       "Format", text ? "more" : "fewer", FIELDS);
+                       "Format", *line ? "more" : "fewer", FIELDS);
     return 0;
 }
 
@@ -71,7 +73,7 @@ static const char *numbered(struct trace *t, const char *prefix, int64_t number)
 int swf_line(struct trace *t, char *line, struct err *err)
 {
     int64_t f[FIELDS];
-    line += strspn(line, " \t");
+    line += strspn(line, BLANKS);
     if (*line == ';')
         return swf_head(t, line, err);
     if (*line == '\0')

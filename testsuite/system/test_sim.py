@@ -92,7 +92,7 @@ def test_wrong_files_are_one_clear_line(tmp_path):
     bad.write_text("; MaxProcs: 4\n1 0 -1 x 2 -1 -1 2 20 -1 1 1 -1 -1 -1 -1 -1 -1\n")
     r = sim(bad)
     assert r.returncode == 1
-    assert r.stderr == f'slurmlike-sim: error: {bad}:2: field 4 (run time): "x" is not a number\n'
+    assert r.stderr == f'slurmlike-sim: error: {bad}:2: field 4: run time: "x" is not a number\n'
     log = swf(tmp_path / "a.swf", 4, EASY)
     assert "neither a preset nor a file" in sim("--policy=eazy", log).stderr
     conf = tmp_path / "p.conf"

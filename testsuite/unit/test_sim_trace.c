@@ -60,7 +60,7 @@ static void refuses(const char *text, const char *line, const char *what)
 static void bad_records_are_named_by_line_and_field(void **state)
 {
     (void)state;
-    refuses("1 0 -1 x 2 -1 -1 2 20" SWF_TAIL, ":1", "field 4 (run time): \"x\"");
+    refuses("1 0 -1 x 2 -1 -1 2 20" SWF_TAIL, ":1", "field 4: run time: \"x\"");
     refuses("; c\n1 0 -1 9 2 -1 -1 2 20" SWF_TAIL "2 0 -1 9\n", ":3", "fewer fields");
     refuses("1 0 -1 9 2 -1 -1 2 20 7" SWF_TAIL, ":1", "more fields");
     refuses("1 0 -1 9 2 -1 -1 99999999 20" SWF_TAIL, ":1", "99999999 processors");
