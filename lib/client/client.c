@@ -14,8 +14,7 @@
 #include <unistd.h>
 
 #define DIAL_TIMEOUT (2 * USEC_PER_SEC)
-#define CALL_TIMEOUT (30 * USEC_PER_SEC)
-#define SAY_AFTER (2 * USEC_PER_SEC) /* a person at a terminal is told that it is not us */
+#define SAY_AFTER (2 * USEC_PER_SEC) /* the user is told that it is not us */
 #define RETRY_FIRST (50 * 1000) /* between attempts, doubled each time */
 #define RETRY_MAX USEC_PER_SEC
 #define KEPT_MAX 65536u /* messages for later; beyond it the peer floods us */
@@ -198,18 +197,21 @@ static int recv_tag(struct client *c, uint32_t tag, usec_t timeout, struct wire_
                     struct err *err)
 {
     usec_t deadline = clock_mono_usec() + timeout;
-    bool said = timeout <= SAY_AFTER || !isatty(STDERR_FILENO);
+    bool said = timeout <= SAY_AFTER;
     for (;;) {
         usec_t left = deadline - clock_mono_usec();
         usec_t wait = !said && left > SAY_AFTER ? SAY_AFTER : left;
         int rc = wire_recv(c->conn, wait > 0 ? wait : 0, m, err);
         if (rc == 0 && !said) {
             said = true;
-            fprintf(stderr, "%s: the controller does not answer, still waiting\n", c->program);
+            fprintf(stderr, "%s: the controller does not answer, waiting up to %d s\n",
+                    c->program, (int)(timeout / USEC_PER_SEC));
             continue;
         }
         if (rc == 0)
-            return err_set(err, -ETIMEDOUT, "no answer from the controller within %d s",
+            return err_set(err, -ETIMEDOUT,
+                           "no answer from the controller within %d s;"
+                           " the request may still be carried out",
                            (int)(timeout / USEC_PER_SEC));
         if (rc == -ECONNRESET)
             return err_set(err, rc,
@@ -230,7 +232,7 @@ int client_reply(struct client *c, uint32_t tag, enum wire_type want, usec_t tim
                  struct wire_msg *reply, struct err *err)
 {
     memset(reply, 0, sizeof(*reply));
-    int rc = c->conn ? recv_tag(c, tag, timeout ? timeout : CALL_TIMEOUT, reply, err)
+    int rc = c->conn ? recv_tag(c, tag, timeout ? timeout : c->conf->message_timeout, reply, err)
                      : err_set(err, -ENOTCONN, "not connected to the controller");
     if (rc < 0) {
         client_disconnect(c);

@@ -36,7 +36,7 @@ void client_disconnect(struct client *c);
 /* Sends a request and waits for its reply on the same tag. An ERROR frame
  * becomes a negative return with its text; another type than `want` is a
  * protocol error. On 0 the caller clears *reply. Reconnects once if the
- * connection was idle and has died. timeout 0: 30 s. The tag is c->tag_last. Without
+ * connection was idle and has died. timeout 0: controller.message_timeout. The tag is c->tag_last. Without
  * an answer the connection is closed: a late one would be taken for another's. */
 int client_call(struct client *c, enum wire_type type, const ProtobufCMessage *body,
                 enum wire_type want, usec_t timeout, struct wire_msg *reply, struct err *err);

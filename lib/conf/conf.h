@@ -87,6 +87,7 @@ struct conf {
     uint32_t ctld_port;    /* 0: no TCP listener */
     char *ctld_socket;     /* Unix socket for commands on the controller's machine */
     char *ctld_user;       /* uid the controller runs as; trusted as operator */
+    usec_t message_timeout; /* a command waits for an answer */
     char *munge_socket;    /* "" : munge's default */
     /* node daemons */
     uint32_t node_port;

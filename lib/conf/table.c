@@ -54,6 +54,9 @@ static const struct conf_row top_rows[] = {
     TEXT(conf, CONF_PATH, "controller.user", ctld_user, 1, "root", "%u",
          "User that the controller runs as, and who may act as operator. Best an "
          "unprivileged user of its own."),
+    SECONDS(conf, "controller.message_timeout", message_timeout, 1, DAY, "10",
+            "How long a command waits for an answer of a controller that is there but does "
+            "not answer. It says after 2 seconds that it waits."),
 
     U32(conf, "node.port", node_port, 1, 65535, "6818", "TCP port of the node daemons."),
     TEXT(conf, CONF_FILE, "node.spool_dir", node_spool_dir, 1, "/var/spool/slurmlike/%n",

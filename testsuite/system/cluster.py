@@ -129,7 +129,7 @@ class Cluster:
 run_dir = "%s";
 state = "sqlite:%s/state.db";
 munge_socket = "%s/munge/socket";
-controller = { host = "127.0.0.1"; port = %d; user = "%s"; };
+controller = { host = "127.0.0.1"; port = %d; user = "%s"; message_timeout = 60; };
 node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
 %s
 ''' % (run, state, self.dir, self.port, self.ctld_user, self.dir,

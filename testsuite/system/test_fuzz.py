@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile messages at running daemons: they stay up, serve, and keep their memory.
 
-SLURMLIKE_FUZZ is the number of messages a type (by default 1000, and 10000 at the
-controller's socket when the daemons are sanitized), SLURMLIKE_FUZZ_SEED the seed; both are
-printed.
+SLURMLIKE_FUZZ is the number of messages a type at every door; by default 1000, 10000 at the
+controller's socket when the daemons are sanitized, and fewer where a message costs more.
+SLURMLIKE_FUZZ_SEED is the seed; both are printed. doc/measurements/fuzz has the long runs.
 """
 import glob
 import os
@@ -14,12 +14,13 @@ import time
 
 import pytest
 
-from cluster import PREFIX, SANITIZED, Cluster, user_ensure, wait_for
+from cluster import PREFIX, SANITIZED, Cluster, Timeout, user_ensure, wait_for
 
 pytestmark = pytest.mark.sanitized
 CLIENT = os.path.join(os.path.dirname(PREFIX), "testsuite", "unit", "fuzz_client")
-COUNT = int(os.environ.get("SLURMLIKE_FUZZ") or 1000)
-COUNT_SOCKET = int(os.environ.get("SLURMLIKE_FUZZ") or (10000 if SANITIZED else 1000))
+ASKED = int(os.environ.get("SLURMLIKE_FUZZ") or 0)
+COUNT = ASKED or 1000
+COUNT_SOCKET = ASKED or (10000 if SANITIZED else 1000)
 SEED = int(os.environ.get("SLURMLIKE_FUZZ_SEED") or int(time.time()))
 USER = "SUBMIT,WATCH,CANCEL,JOB_OP,UPDATE,QUERY,CONTROL,SCRIPT"
 NODE = "NODE_REGISTER,NODE_PING,JOB_REPORTS"
@@ -42,7 +43,7 @@ def fuzz(cluster, target, types, count, *options, user=None, tame=False, code=0)
     print("fuzz: %s" % " ".join(argv[1:]))
     started = time.monotonic()
     p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                       env=cluster.env, timeout=900)
+                       env=cluster.env, timeout=900 + count)
     print(p.stdout)
     assert code is None or p.returncode == code, p.stdout[-2000:]
     rows = {}
@@ -116,7 +117,10 @@ def clear(cluster):
     cluster.run("scontrol", "update", "PartitionName=main", "State=UP")
     for node in cluster.names:
         cluster.run("scontrol", "update", "NodeName=" + node, "State=RESUME")
-    wait_for("an empty queue", lambda: cluster.run("squeue", "-h").out == "", 60)
+    try:
+        wait_for("an empty queue", lambda: cluster.run("squeue", "-h").out == "", 60)
+    except Timeout as e:
+        raise Timeout("%s: %s" % (e, cluster.run("scontrol", "show", "job").out)) from None
 
 
 def port_of(cluster, node):
@@ -189,7 +193,7 @@ def test_a_user_at_supervisors_of_its_own(world, users):
     # a damaged request that is still good gets its step only once others have ended
     assert rows["STEP_CREATE"]["answers"] + rows["STEP_CREATE"]["errors"] > 0
     sock = glob.glob("%s/spool/%s/step.%d.*/sock" % (world.dir, node, world.live))[0]
-    rows = fuzz(world, "unix:" + sock, "ALL", COUNT // 4, "--jobs", str(world.live),
+    rows = fuzz(world, "unix:" + sock, "ALL", ASKED or COUNT // 4, "--jobs", str(world.live),
                 user=users[0], tame=True)
     assert rows["STEP_CREATE"]["answers"] + rows["STEP_CREATE"]["errors"] > 0
     rows = fuzz(world, target, "IO_ATTACH,IO_DATA,STEP_SIGNAL", COUNT, "--route",
@@ -240,7 +244,7 @@ def test_a_node_daemon_at_a_node_daemon(own):
     own.live = job_of(own)
     node = re.search(r"BatchHost=(\w+)", own.ok("scontrol", "show", "job", own.live)).group(1)
     rows = fuzz(own, "127.0.0.1:%d" % port_of(own, node), "STEP_LAUNCH,STEP_WATCH,LAUNCH,TERMINATE",
-                COUNT // 5, "--jobs", str(own.live), "--service", ctld_uid(own), user="slone")
+                ASKED or COUNT // 5, "--jobs", str(own.live), "--service", ctld_uid(own), user="slone")
     assert rows["STEP_LAUNCH"]["answers"] > 0
     assert own.state(own.live) == "RUNNING"
     still_serves(own, None)
@@ -250,7 +254,7 @@ def test_a_node_daemon_at_a_node_daemon(own):
 def test_a_supervisor_at_its_daemon(own):
     memory = Memory(own)
     own.live = job_of(own)
-    fuzz(own, "unix:%s/spool/n1/d.sock" % own.dir, "ALL", COUNT // 5, "--jobs", str(own.live),
+    fuzz(own, "unix:%s/spool/n1/d.sock" % own.dir, "ALL", ASKED or COUNT // 5, "--jobs", str(own.live),
          user="slone", tame=True)
     still_serves(own, None)
     memory.check()
@@ -259,6 +263,6 @@ def test_a_supervisor_at_its_daemon(own):
 def test_a_supervisor_at_its_parent(own):
     own.live = job_of(own)
     node = re.search(r"BatchHost=(\w+)", own.ok("scontrol", "show", "job", own.live)).group(1)
-    fuzz(own, "127.0.0.1:%d" % port_of(own, node), "ALL", COUNT // 10, "--jobs", str(own.live),
+    fuzz(own, "127.0.0.1:%d" % port_of(own, node), "ALL", ASKED or COUNT // 10, "--jobs", str(own.live),
          "--route", batch_route(own.live), "--service", ctld_uid(own), user="slone", tame=True)
     still_serves(own, None)

@@ -4,6 +4,7 @@ one test a promise."""
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -119,6 +120,31 @@ def test_with_the_controller_down_every_command_says_so():
             words = r.out if argv == ["scontrol", "ping"] else r.err
             assert "DOWN" in words or "Unable to contact" in words, r
         c.start_ctld()
+
+
+def test_a_hung_controller_is_told_of_soon_and_given_up_in_time():
+    with Cluster(nodes=1) as c:
+        with open(c.conf_path) as f:
+            text = f.read()
+        with open(c.conf_path, "w") as f:
+            f.write(text.replace("message_timeout = 60", "message_timeout = 3"))
+        pid = c.procs["ctld"].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for argv in (["sbatch", "--wrap", "true"], ["srun", "true"], ["squeue"], ["scancel", "1"]):
+                start = time.monotonic()
+                p = c.popen(*argv)
+                said = p.stderr.readline()
+                assert "the controller does not answer, waiting up to 3 s" in said, (argv, said)
+                assert p.poll() is None, argv
+                _, err = p.communicate(timeout=60)
+                assert p.returncode == 1 and "no answer from the controller within 3 s" in err, (argv, err)
+                assert time.monotonic() - start >= 3, argv
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        c.ok("scontrol", "ping")
+        clear = lambda: c.run("scancel", "--me").rc == 0 and not c.ok("squeue", "-h")  # noqa: E731
+        wait_for("an empty queue", clear)
 
 
 # ---- the network ---------------------------------------------------------------------------------
