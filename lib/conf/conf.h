@@ -122,6 +122,8 @@ struct conf {
     char *backfill_candidates;  /* queue shortest */
     bool predict;
     char *priority_type;   /* "basic" | "multifactor" */
+    char *gpu_placement;   /* fgd bestfit packing random */
+    uint32_t gpu_seed;
     /* topology */
     char *topology_kind;        /* what `switches` describes: tree dragonfly rails */
     char *topology_generate, *topology_file; /* "" : not from there */

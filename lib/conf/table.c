@@ -140,6 +140,13 @@ static const struct conf_row top_rows[] = {
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
            "How priorities are made. basic: order of submission."),
 
+    CHOICE(conf, "scheduler.gpu_placement", gpu_placement, "fgd", "fgd|bestfit|packing|random",
+           "Which GPUs a job on a single node gets. fgd: those whose loss leaves least that jobs "
+           "like the recent ones cannot use; bestfit: least left over; packing: GPUs in use "
+           "first; random: for comparison."),
+    U32(conf, "scheduler.gpu_seed", gpu_seed, 0, UINT32_MAX, "1",
+        "Where scheduler.gpu_placement = \"random\" begins."),
+
     CHOICE(conf, "topology.kind", topology_kind, "tree", "tree|dragonfly|rails",
            "What `switches` describes. tree: also fat-trees; dragonfly: routers below groups; "
            "rails: units of nodes that share all rail switches."),

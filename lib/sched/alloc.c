@@ -58,19 +58,39 @@ static void gres_choose(const struct node *n, uint32_t p, uint32_t need,
                         const uint64_t *numas, struct alloc_node *k)
 {
     const struct pool *pool = &n->pool[p];
-    if (need == 0)
+    if (need == 0 || pool->share)
         return;
     k->gres[p] = xcalloc(BS_WORDS(pool->count), sizeof *k->gres[p]);
     for (int near = 1; near >= 0 && need; near--) {
         for (uint32_t i = 0; i < pool->count && need; i++) {
             bool close = pool->numa[i] >= 0 && bs_test(numas, (size_t)pool->numa[i]);
-            if (bs_test(pool->used, i) || bs_test(k->gres[p], i) || (near && !close))
+            bool shared = pool->first != NONE && n->gpu_shared[pool->first + i];
+            if (shared || (k->gpu && pool->first != NONE && k->gpu[pool->first + i]) ||
+                bs_test(pool->used, i) || bs_test(k->gres[p], i) || (near && !close))
                 continue;
             bs_set(k->gres[p], i);
             need--;
         }
     }
     ASSERT(need == 0);
+}
+
+/* Parts of a GPU are taken (negative: given back): counts of the node follow. */
+static void gpu_share(struct node *n, uint32_t g, int parts)
+{
+    bool was = n->gpu_shared[g] != 0;
+    n->gpu_shared[g] = (uint16_t)(n->gpu_shared[g] + parts);
+    ASSERT(n->gpu_shared[g] <= n->gpu_whole);
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        struct pool *pool = &n->pool[p];
+        if (pool->first == NONE || g < pool->first || g >= pool->first + pool->count)
+            continue;
+        pool->free = pool->free + was - (n->gpu_shared[g] != 0);
+        for (uint32_t s = 0; s < n->pools_count; s++)
+            if (n->pool[s].share && (!n->pool[s].type || n->pool[s].type == pool->type))
+                n->pool[s].free = (uint32_t)((int)n->pool[s].free -
+                                             parts * (int)n->pool[s].share / (int)n->gpu_whole);
+    }
 }
 
 static void node_take(struct core *c, struct job *j, struct alloc_node *k)
@@ -89,6 +109,8 @@ static void node_take(struct core *c, struct job *j, struct alloc_node *k)
         bs_or(n->pool[p].used, k->gres[p], w);
         n->pool[p].free -= (uint32_t)bs_count(k->gres[p], w);
     }
+    for (uint32_t g = 0; k->gpu && g < n->gpus; g++)
+        gpu_share(n, g, k->gpu[g]);
     n->jobs_count++;
     n->exclusive += job_exclusive(c, j);
     free(n->gres_used_text);
@@ -118,6 +140,12 @@ void alloc_make(struct core *c, struct job *j, const struct placement *p)
         if (core_words(n)) {
             k->core = xcalloc(core_words(n), sizeof *k->core);
             cores_choose(c, n, k, numas);
+        }
+        for (uint32_t g = 0; g < n->gpus; g++) {
+            if (d->gpu[g] && !k->gpu)
+                k->gpu = xcalloc(n->gpus, sizeof *k->gpu);
+            if (d->gpu[g])
+                k->gpu[g] = d->gpu[g];
         }
         for (uint32_t g = 0; g < n->pools_count; g++)
             gres_choose(n, g, d->gres[g], numas, k);
@@ -149,6 +177,8 @@ void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
         bs_andnot(n->pool[p].used, k->gres[p], w);
         n->pool[p].free += (uint32_t)bs_count(k->gres[p], w);
     }
+    for (uint32_t g = 0; k->gpu && g < n->gpus; g++)
+        gpu_share(n, g, -(int)k->gpu[g]);
     n->jobs_count--;
     n->exclusive -= job_exclusive(c, j);
     if (j->flags & JOBF_COMPLETING)
@@ -175,6 +205,7 @@ void alloc_free(struct core *c, struct job *j)
     jobset_put(&c->running, SET_RUNNING, j, false);
     for (uint32_t i = 0; i < a->count; i++) {
         free(a->node[i].core);
+        free(a->node[i].gpu);
         for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)
             free(a->node[i].gres[p]);
     }

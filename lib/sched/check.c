@@ -16,6 +16,7 @@ struct held { /* on one node, by its jobs */
     uint64_t mem;
     uint64_t *core;
     uint64_t *gres[GRES_POOLS_MAX];
+    uint32_t gpu[GPUS_SHARED_MAX]; /* parts */
 };
 
 static int check_job(const struct job *j, struct err *err)
@@ -104,6 +105,8 @@ static int held_add(const struct core *c, const struct job *j,
                            n->name, text_of(c, n->pool[p].name), j->id);
         bs_or(h->gres[p], an->gres[p], words);
     }
+    for (uint32_t g = 0; an->gpu && g < n->gpus; g++)
+        h->gpu[g] += an->gpu[g];
     h->cores += an->cores;
     h->mem += an->mem;
     h->jobs++;
@@ -134,6 +137,40 @@ static int check_held(const struct core *c, struct held *held, struct err *err)
     return 0;
 }
 
+/* GPUs of the pool of which some job holds a share. */
+static uint32_t gpus_shared(const struct pool *pool, const struct held *h)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; pool->first != NONE && i < pool->count; i++)
+        n += h->gpu[pool->first + i] != 0;
+    return n;
+}
+
+/* A GPU is held whole by one job, or in parts that make no more than one. */
+static int check_shares(const struct core *c, const struct node *n, const struct held *h,
+                        struct err *err)
+{
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        const struct pool *pool = &n->pool[p];
+        uint32_t parts = 0;
+        for (uint32_t i = 0; pool->first != NONE && i < pool->count; i++) {
+            uint32_t g = pool->first + i;
+            if (h->gpu[g] > n->gpu_whole || h->gpu[g] != n->gpu_shared[g] ||
+                (h->gpu[g] && bs_test(h->gres[p], i)))
+                return err_set(err, -EINVAL, "node %s: GPU %u: %u of %u parts are held, counted "
+                               "%u", n->name, g, h->gpu[g], n->gpu_whole, n->gpu_shared[g]);
+        }
+        for (uint32_t q = 0; pool->share && q < n->pools_count; q++)
+            for (uint32_t i = 0; n->pool[q].first != NONE && i < n->pool[q].count; i++)
+                parts += !pool->type || pool->type == n->pool[q].type
+                             ? h->gpu[n->pool[q].first + i] : 0;
+        if (pool->share && (pool->count - pool->free) * n->gpu_whole != parts * pool->share)
+            return err_set(err, -EINVAL, "node %s: %u of %u %s are counted free", n->name,
+                           pool->free, pool->count, text_of(c, pool->name));
+    }
+    return 0;
+}
+
 static int check_node(const struct core *c, const struct node *n, const struct held *h,
                       struct err *err)
 {
@@ -154,11 +191,15 @@ static int check_node(const struct core *c, const struct node *n, const struct h
     for (uint32_t p = 0; p < n->pools_count; p++) {
         const struct pool *pool = &n->pool[p];
         size_t words = BS_WORDS(pool->count);
+        if (pool->share)
+            continue;
         if (memcmp(h->gres[p], pool->used, words * 8) != 0 ||
-            pool->free != pool->count - bs_count(h->gres[p], words))
+            pool->free != pool->count - bs_count(h->gres[p], words) - gpus_shared(pool, h))
             return err_set(err, -EINVAL, "node %s: %u of %u %s are counted free",
                            n->name, pool->free, pool->count, text_of(c, pool->name));
     }
+    if (check_shares(c, n, h, err) < 0)
+        return err->code;
     if (h->exclusive && h->jobs > 1)
         return err_set(err, -EINVAL, "node %s: %u jobs, %u of them exclusive", n->name,
                        h->jobs, h->exclusive);

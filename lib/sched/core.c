@@ -210,6 +210,7 @@ void core_destroy(struct core *c)
     for (int k = 0; k < ROOMS_KINDS; k++)
         rooms_fini(&c->rooms[k]);
     fabric_destroy(c->fabric);
+    gpu_target_free(c);
     free(c->leaf_first);
     free(c->leaf_node);
     requests_fini(c);

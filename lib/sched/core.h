@@ -69,6 +69,15 @@ enum backfill_candidates {
  * is the batch rule. For the rule by which each submission and each end has a pass of its
  * own and a run that reaches its estimate now counts as over, the caller applies the ends
  * of such runs first, without a pass. */
+/* Which node, and which of its GPUs, for a job that one node can hold. */
+enum gpu_placement {
+    GPU_FGD,     /* least new fragmentation for jobs like those seen (ATC'23) */
+    GPU_BESTFIT, /* least left over, all resources alike */
+    GPU_PACKING, /* GPUs in use, then nodes in use */
+    GPU_RANDOM,
+    GPU_PLACEMENTS
+};
+
 struct core_policy {
     usec_t kill_wait, over_time_limit, inactive_limit, node_timeout, job_keep;
     uint32_t job_id_first, job_id_max, jobs_max, array_size_max;
@@ -84,6 +93,8 @@ struct core_policy {
     bool predict;                /* plan with predicted run times; limits stay what they are */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     char priority_type[16];
+    enum gpu_placement gpu_placement;
+    uint32_t gpu_seed;           /* of GPU_RANDOM */
 };
 struct core_partition { /* strings are copied */
     const char *name;

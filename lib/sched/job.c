@@ -446,6 +446,7 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
         return rc;
     }
     job_priority(c, j, s);
+    gpu_target_note(c, &c->request[j->request], j->rest_count ? j->rest_count : 1);
     job_gate(c, j, now);
     if (depend_pairs(j))
         kin_wake_one(c, j);

@@ -26,6 +26,8 @@
 #define GRES_POOLS_MAX 16  /* distinct gres name:type pairs on one node */
 #define GRES_ITEMS_MAX 8   /* gres items in one request */
 #define WEIGHTS_MAX 8      /* of nodes that placement tells apart */
+#define GPUS_SHARED_MAX 16 /* on a node whose GPUs are looked at one by one */
+#define SHARES_MAX 1000    /* of one GPU */
 #define KINDS_MAX 32       /* gres name:type pairs that summaries tell apart; the last: all more */
 #define DEPS_MAX 1024      /* dependencies of one job */
 #define PRIORITY_TOP 4294901759u /* first job's under "basic", as Slurm's */
@@ -47,6 +49,7 @@ struct req_gres {
     uint32_t name, type; /* interned; type 0: any */
     uint32_t count;
     uint32_t per;        /* Sl__GresPer; PER_SOCKET is folded into PER_NODE */
+    bool share;          /* of one GPU; per task: each of its own */
 };
 struct request {
     uint32_t nodes_min, nodes_max; /* nodes_max NONE: as few as it takes */
@@ -105,6 +108,8 @@ struct kind { uint32_t name, type; }; /* of gres, in the whole cluster; interned
 struct pool { /* one gres name:type on one node */
     uint32_t name, type;     /* interned */
     uint32_t kind;           /* in core.kind */
+    uint32_t first;          /* of GPUs: the number of its first in room.gpu; else NONE */
+    uint32_t share;          /* of shares (shard, gpu_milli): their number on one GPU; else 0 */
     uint32_t count, free;
     uint64_t *used;          /* index set */
     int16_t *numa;           /* [count] logical NUMA node, -1 unknown */
@@ -145,6 +150,9 @@ struct node {
     uint64_t *core_used;     /* NULL: unknown, or a pool */
     uint32_t pools_count;
     struct pool *pool;
+    uint32_t gpus;           /* of all types; 0: none, or more than GPUS_SHARED_MAX */
+    uint32_t gpu_whole;      /* equal parts that a GPU of it is counted in */
+    uint16_t gpu_shared[GPUS_SHARED_MAX]; /* parts of each GPU that jobs share */
     uint32_t jobs_count;     /* jobs that hold something here */
     uint32_t completing;     /* of them, ended and not yet clean */
     uint32_t exclusive;      /* of them, alone on the node */
@@ -159,7 +167,8 @@ struct room { /* what is free on a node, now or at some time */
     uint32_t jobs;           /* jobs on it: whole-node requests need 0 */
     uint32_t exclusive;      /* a whole-node job is on it */
     uint64_t mem;
-    uint32_t gres[GRES_POOLS_MAX];
+    uint32_t gres[GRES_POOLS_MAX]; /* of shares: the most that one GPU has left */
+    uint16_t gpu[GPUS_SHARED_MAX]; /* free parts of each GPU; whole ones are in gres too */
 };
 #define LEAF_STEPS 13 /* 2^12 cores, CPUS_PER_NODE_MAX, on a node */
 struct leaf_room { /* of the nodes of one leaf that can be used: at most this is free */
@@ -186,6 +195,7 @@ struct demand { /* what a placement takes of one node */
     uint32_t node, tasks, cores;
     uint64_t mem;
     uint32_t gres[GRES_POOLS_MAX];
+    uint16_t gpu[GPUS_SHARED_MAX]; /* parts of GPUs, as shares */
 };
 struct placement {
     struct demand *node;     /* in rank order: along the fabric */
@@ -198,6 +208,7 @@ struct alloc_node {
     uint64_t mem;
     uint64_t *core;          /* core set; NULL: of a pool */
     uint64_t *gres[GRES_POOLS_MAX]; /* index sets by the node's pool, NULL: none */
+    uint16_t *gpu;           /* [node.gpus] parts of each, NULL: none */
     bool launched, clean;
 };
 struct alloc {
@@ -316,9 +327,12 @@ struct core {
     uint32_t leafs, leafs_gen; /* derived for nodes_gen: leafs_derive() */
     uint32_t *leaf_first, *leaf_node; /* nodes of leaf i: leaf_node[leaf_first[i]...] */
     uint32_t threads_most;   /* of a core, on any node */
+    uint32_t cores_most, gpus_most; /* of a node */
+    uint64_t mem_most;
     uint32_t weights[WEIGHTS_MAX], weights_count; /* of nodes, ascending; more count as the last */
     struct fabric *fabric;   /* NULL: not known */
     uint32_t gpu_name;       /* interned "gpu" */
+    struct gpu_target *gpu_target; /* what GPU jobs ask for (place_gpu.c) */
     struct rooms rooms[ROOMS_KINDS]; /* through rooms_of() */
     struct job **job;        /* by ascending id */
     uint32_t jobs, jobs_cap;
@@ -374,11 +388,15 @@ void parts_fini(struct core *c);
 int part_override(struct core *c, uint32_t i, const char *key, const char *value, struct err *err);
 
 /* shape.c */
+bool gres_is_share(const char *name);
 uint32_t shape_get(struct core *c, const Sl__NodeTopo *t, struct err *err);
 void shape_drop(struct core *c, uint32_t id);
 int pools_parse(struct core *c, const char *text, struct pool **out, uint32_t *count, struct err *err);
 int pools_read(struct core *c, const struct shape *s, Sl__NodeGres *const *gres, size_t n,
                struct pool **out, uint32_t *count, struct err *err);
+/* Numbers the GPUs of a node and finds what its shares are parts of. */
+int pools_share(struct core *c, struct pool *pool, uint32_t count, uint32_t *gpus,
+                uint32_t *whole, struct err *err);
 void pools_free(struct core *c, struct pool *pool, uint32_t count);
 
 /* nodes.c */
@@ -412,7 +430,10 @@ void rooms_take(struct rooms *rs, const struct core *c, const struct placement *
 const struct leaf_room *rooms_leaf(struct rooms *rs, const struct core *c, uint32_t leaf);
 void rooms_node(struct core *c, uint32_t i); /* the node has changed: core.rooms follow */
 int rooms_check(const struct core *c, struct err *err);
-void room_take(struct room *r, const struct demand *d, bool exclusive);
+void room_take(const struct node *n, struct room *r, const struct demand *d, bool exclusive);
+/* What a job holds on the node comes free again. */
+void room_give(const struct node *n, struct room *r, const struct alloc_node *k, bool exclusive);
+void room_shares(const struct node *n, struct room *r); /* after a change of r->gpu */
 void leafs_derive(struct core *c);
 static inline void rooms_touch(struct rooms *rs, const struct core *c, uint32_t node)
 {
@@ -433,6 +454,10 @@ void place_nodes(struct core *c, const struct job *j, uint32_t part, struct room
 usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p);
 /* place_fabric.c: how far the placement is spread. */
 void placement_measure(const struct core *c, const struct request *q, struct placement *p);
+
+/* place_gpu.c: what jobs with GPUs look like, learned as they are submitted. */
+void gpu_target_note(struct core *c, const struct request *q, uint32_t jobs);
+void gpu_target_free(struct core *c);
 
 /* alloc.c */
 void alloc_make(struct core *c, struct job *j, const struct placement *p);

@@ -142,6 +142,15 @@ void nodes_room(const struct node *n, struct room *r, bool empty)
     r->exclusive = empty ? 0 : n->exclusive;
     for (uint32_t p = 0; p < n->pools_count; p++)
         r->gres[p] = empty ? n->pool[p].count : n->pool[p].free;
+    for (uint32_t p = 0; n->gpus && p < n->pools_count; p++)
+        for (uint32_t i = 0; n->pool[p].first != NONE && i < n->pool[p].count; i++) {
+            uint32_t g = n->pool[p].first + i;
+            r->gpu[g] = (uint16_t)(empty                            ? n->gpu_whole
+                                   : bs_test(n->pool[p].used, i) ? 0
+                                                                    : n->gpu_whole - n->gpu_shared[g]);
+        }
+    if (n->gpus)
+        room_shares(n, r);
 }
 
 /* ---- capacity -------------------------------------------------------------------------- */
@@ -150,12 +159,24 @@ void nodes_room(const struct node *n, struct room *r, bool empty)
 static void pools_keep(struct pool *fresh, uint32_t n, const struct pool *old, uint32_t m)
 {
     for (uint32_t i = 0; i < n && i < m; i++) {
+        if (fresh[i].share || old[i].share) {
+            fresh[i].free -= fresh[i].share == old[i].share ? old[i].count - old[i].free : 0;
+            continue;
+        }
         size_t words = BS_WORDS(old[i].count < fresh[i].count ? old[i].count
                                                               : fresh[i].count);
         memcpy(fresh[i].used, old[i].used, words * sizeof *fresh[i].used);
         fresh[i].free = fresh[i].count - (uint32_t)bs_count(fresh[i].used,
                                                              BS_WORDS(fresh[i].count));
     }
+}
+
+/* A GPU of which a job holds a share is not free as a whole. */
+static void gpus_keep(const struct node *n, struct pool *pool, uint32_t count)
+{
+    for (uint32_t p = 0; p < count; p++)
+        for (uint32_t i = 0; pool[p].first != NONE && i < pool[p].count; i++)
+            pool[p].free -= n->gpu_shared[pool[p].first + i] != 0;
 }
 
 int nodes_capacity(struct core *c, uint32_t i, struct err *err)
@@ -183,7 +204,20 @@ int nodes_capacity(struct core *c, uint32_t i, struct err *err)
         return err_set(err, SL_EINVAL_NODE,
                        "node %s holds jobs but registered with other hardware", n->name);
     }
+    uint32_t gpus, whole;
+    rc = pools_share(c, pool, pools, &gpus, &whole, err);
+    if (rc == 0 && n->jobs_count && (gpus != n->gpus || whole != n->gpu_whole))
+        rc = err_set(err, SL_EINVAL_NODE, "it holds jobs, but has %u GPUs in %u parts now", gpus,
+                     whole);
+    if (rc < 0) {
+        shape_drop(c, shape);
+        pools_free(c, pool, pools);
+        return err_prefix(err, "node %s", n->name);
+    }
     pools_keep(pool, pools, n->pool, n->pools_count);
+    gpus_keep(n, pool, pools);
+    n->gpus = gpus;
+    n->gpu_whole = whole;
     pools_free(c, n->pool, n->pools_count);
     n->pool = pool;
     n->pools_count = pools;

@@ -73,7 +73,7 @@ static uint32_t gres_count(const struct req_gres *g, uint32_t tasks)
 }
 
 /* Does the node take `tasks` tasks? Fills d but for per-job gres. */
-static bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct demand *d)
+bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct demand *d)
 {
     const struct request *q = a->q;
     const struct node *n = &a->c->node[i];
@@ -93,6 +93,11 @@ static bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, stru
         for (uint32_t m = 0; m < n->pools_count && want; m++) {
             if (!pool_matches(&n->pool[m], g))
                 continue;
+            if (g->share) {
+                if (gpu_share(a, i, m, g, tasks, d))
+                    want = 0;
+                continue;
+            }
             uint32_t room = r->gres[m] - d->gres[m];
             uint32_t take = room < want ? room : want;
             d->gres[m] += take;
@@ -330,7 +335,7 @@ static bool attempt_init(struct attempt *a, struct core *c, const struct job *j,
     struct request *q = &c->request[j->request];
     const struct partition *p = &c->part[part];
     *a = (struct attempt){.c = c, .q = q, .p = p, .rooms = rooms, .closed = closed,
-                          .weight_most = NONE, .most = q->nodes_max};
+                          .weight_most = NONE, .most = q->nodes_max, .gpu = NONE, .job = j->id};
     request_names(c, q);
     a->whole = q->exclusive || p->conf.oversubscribe_exclusive;
     for (uint32_t k = 0; k < q->gres_count; k++)

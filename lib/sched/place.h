@@ -16,6 +16,8 @@ struct candidate {
     uint32_t node, tasks, weight; /* tasks: how many it could take */
     uint32_t line;                /* its place along the fabric */
     uint32_t cores, left;         /* free cores, and those that would stay free */
+    uint32_t gpu;                 /* the GPU for its only share; NONE: the fullest */
+    int64_t score;                /* less is better; compared before `left` */
 };
 struct leaf_try {
     uint32_t nodes, cores;        /* at most */
@@ -32,6 +34,8 @@ struct attempt {
     bool in_all;             /* some gres is asked for the job as a whole */
     uint32_t at_least, most; /* nodes */
     uint32_t weight_most;    /* heavier nodes are left out */
+    uint32_t gpu;            /* for the only share, when one was chosen; else NONE */
+    uint32_t job;            /* its id */
     struct leaf_try *leaf;   /* [leafs] */
     struct candidate *v;
     uint32_t n;
@@ -60,6 +64,16 @@ bool leaf_holds(const struct attempt *a, const struct leaf_room *r, const struct
 bool bounds_pass(struct attempt *a);
 bool node_suits(const struct attempt *a, uint32_t i); /* whatever is free on it */
 void leaf_look(struct attempt *a, uint32_t leaf); /* its candidates into v */
+
+/* place_gpu.c */
+/* Takes the item's shares of pool m for so many tasks into d->gpu, each of the fullest GPU
+ * that holds it. False: they do not fit. */
+bool gpu_share(const struct attempt *a, uint32_t node, uint32_t m, const struct req_gres *g,
+               uint32_t tasks, struct demand *d);
+/* Is the job's place on a single node chosen by score? */
+bool gpu_scored(const struct attempt *a);
+void gpu_score(struct attempt *a, struct candidate *v, uint32_t tasks);
+bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct demand *d);
 
 /* place_fabric.c */
 bool place_one(struct attempt *a, struct placement *out);    /* on the best single node */

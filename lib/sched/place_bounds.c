@@ -24,7 +24,8 @@ void least_find(const struct attempt *a, uint32_t tasks, struct least *l)
         const struct req_gres *g = &q->gres[k];
         if (g->per == SL__GRES_PER__GRES_PER_JOB)
             continue;
-        l->gres[k] = (uint64_t)g->count * (g->per == SL__GRES_PER__GRES_PER_TASK ? tasks : 1);
+        l->gres[k] = (uint64_t)g->count *
+                     (g->per == SL__GRES_PER__GRES_PER_TASK && !g->share ? tasks : 1);
         if (g->name == a->c->gpu_name)
             gpus += (uint32_t)l->gres[k];
     }
@@ -90,7 +91,7 @@ bool bounds_pass(struct attempt *a)
     if (!q->overcommit && total.cores <= CPUS_PER_NODE_MAX && cores < total.cores)
         return false;
     for (uint32_t k = 0; k < q->gres_count; k++)
-        if (q->gres[k].per != SL__GRES_PER__GRES_PER_NODE &&
+        if (q->gres[k].per != SL__GRES_PER__GRES_PER_NODE && !q->gres[k].share &&
             gres[k] < (uint64_t)q->gres[k].count *
                           (q->gres[k].per == SL__GRES_PER__GRES_PER_TASK ? q->ntasks : 1))
             return false;
@@ -139,7 +140,7 @@ void leaf_look(struct attempt *a, uint32_t leaf)
         uint32_t used = cores_for(a->q, &c->node[i], tasks), cores = a->rooms->v[i].cores;
         a->v[a->n++] = (struct candidate){
             .node = i, .tasks = tasks, .weight = nodes_weight(&c->node[i]),
-            .line = c->node[i].line, .cores = cores,
+            .line = c->node[i].line, .gpu = NONE, .cores = cores,
             .left = cores > used ? cores - used : 0};
     }
     t->count = a->n - t->first;

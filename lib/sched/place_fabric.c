@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define LEAFS_LOOKED_AT 16 /* for one node: leafs with a fit, before the best is taken */
+#define LEAFS_SCORED_ALL 64 /* by score, which costs more: all of so many */
+#define LEAFS_SCORED 4
 
 /* ---- one node ---------------------------------------------------------------------------------- */
 
@@ -36,6 +38,8 @@ static bool one_better(const struct candidate *x, const struct candidate *y)
 {
     if (x->weight != y->weight)
         return x->weight < y->weight;
+    if (x->score != y->score)
+        return x->score < y->score;
     if (x->left != y->left)
         return x->left < y->left;
     return false;
@@ -47,16 +51,28 @@ bool place_one(struct attempt *a, struct placement *out)
     struct candidate best = {.node = NONE};
     struct least want;
     least_find(a, tasks, &want);
-    while (looked < LEAFS_LOOKED_AT && (leaf = leaf_next(a, &want)) != NONE) {
+    bool scored = gpu_scored(a);
+    uint32_t most = !scored                                ? LEAFS_LOOKED_AT
+                    : a->rooms->leafs <= LEAFS_SCORED_ALL ? NONE
+                                                           : LEAFS_SCORED;
+    while (looked < most && (leaf = leaf_next(a, &want)) != NONE) {
         leaf_look(a, leaf);
-        for (uint32_t i = a->leaf[leaf].first; i < a->n; i++)
-            if (a->v[i].tasks >= tasks && (best.node == NONE || one_better(&a->v[i], &best)))
+        for (uint32_t i = a->leaf[leaf].first; i < a->n; i++) {
+            if (a->v[i].tasks < tasks)
+                continue;
+            if (scored)
+                gpu_score(a, &a->v[i], tasks);
+            if (best.node == NONE || one_better(&a->v[i], &best))
                 best = a->v[i];
+        }
         looked += best.node != NONE;
-        if (best.node != NONE && best.left == 0)
+        if (!scored && best.node != NONE && best.left == 0)
             break; /* nothing fits better */
     }
-    return best.node != NONE && place_on(a, &best, 1, out);
+    a->gpu = best.node != NONE ? best.gpu : NONE;
+    bool good = best.node != NONE && place_on(a, &best, 1, out);
+    a->gpu = NONE;
+    return good;
 }
 
 /* ---- pieces --------------------------------------------------------------------------------------- */

@@ -33,22 +33,14 @@ static usec_t limit_end(const struct job *j, usec_t now)
     return end > now ? end : now + 1;
 }
 
-static void room_give(const struct core *c, const struct job *j, struct rooms *room)
+static void rooms_give(const struct core *c, const struct job *j, struct rooms *room)
 {
     for (uint32_t i = 0; i < j->alloc->count; i++) {
         const struct alloc_node *k = &j->alloc->node[i];
-        struct room *r = &room->v[k->node];
-        const struct node *n = &c->node[k->node];
         if (k->clean)
             continue;
         rooms_touch(room, c, k->node);
-        r->cores += k->cores;
-        r->mem += k->mem;
-        r->jobs--;
-        r->exclusive -= job_exclusive(c, j);
-        for (uint32_t p = 0; p < n->pools_count; p++)
-            if (k->gres[p])
-                r->gres[p] += (uint32_t)bs_count(k->gres[p], BS_WORDS(n->pool[p].count));
+        room_give(&c->node[k->node], &room->v[k->node], k, job_exclusive(c, j));
     }
 }
 
@@ -76,7 +68,7 @@ static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
         ev[n] = (struct end_event){limit_end(running->v[n], now), running->v[n]};
     qsort(ev, n, sizeof *ev, by_end);
     for (uint32_t i = 0; i < n; i++) {
-        room_give(c, ev[i].job, &room);
+        rooms_give(c, ev[i].job, &room);
         if (i + 1 < n && ev[i + 1].end == ev[i].end)
             continue;
         if (place(c, j, part, &room, NULL, &p) != 1)

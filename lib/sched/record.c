@@ -57,6 +57,9 @@ static Sl__AllocNodeRecord *save_alloc_node(const struct core *c, const struct a
         g->index[g->n_index++] = (uint32_t)i;
         r->gres[r->n_gres++] = g;
     }
+    r->gpu = arena_alloc(a, (n->gpus + 1) * sizeof *r->gpu);
+    for (uint32_t g = 0; k->gpu && g < n->gpus; g++)
+        r->gpu[r->n_gpu++] = k->gpu[g];
     return r;
 }
 
@@ -289,6 +292,17 @@ static int load_alloc_node(struct core *c, const Sl__AllocNodeRecord *r,
                     bs_set(k->gres[p], g->index[x]);
         }
     }
+    if (r->n_gpu && r->n_gpu != n->gpus)
+        return err_set(err, SL_EPROTO, "node %s: shares of %zu GPUs, not %u", r->node, r->n_gpu,
+                       n->gpus);
+    if (r->n_gpu)
+        k->gpu = xcalloc(n->gpus, sizeof *k->gpu);
+    for (uint32_t g = 0; g < r->n_gpu; g++) {
+        if (r->gpu[g] > n->gpu_whole)
+            return err_set(err, SL_EPROTO, "node %s: %u parts of a GPU of %u", r->node, r->gpu[g],
+                           n->gpu_whole);
+        k->gpu[g] = (uint16_t)r->gpu[g];
+    }
     return 0;
 }
 
@@ -410,6 +424,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
     for (uint32_t i = 0; i < c->jobs; i++) {
         struct job *j = c->job[i];
         load_tier(c, j);
+        gpu_target_note(c, &c->request[j->request], j->rest_count ? j->rest_count : 1);
         if (j->flags & JOBF_COMPLETING)
             for (uint32_t k = 0; j->alloc && k < j->alloc->count; k++)
                 c->node[j->alloc->node[k].node].completing += !j->alloc->node[k].clean;

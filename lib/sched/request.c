@@ -63,7 +63,11 @@ static int gres_read(struct core *c, struct request *r, const Sl__JobSpec *s,
         g->type = intern_text(&c->text, q->type);
         g->count = (uint32_t)q->count;
         g->per = q->per;
+        g->share = gres_is_share(q->name);
         r->gres_count++;
+        if (g->share && q->per == SL__GRES_PER__GRES_PER_JOB)
+            return err_set(err, SL_EINVAL_GRES, "%s are parts of one GPU: ask for them for each "
+                           "node or task, not for the job", q->name);
         if (q->per != SL__GRES_PER__GRES_PER_SOCKET)
             continue;
         if (s->sockets_per_node == 0)

@@ -49,7 +49,8 @@ void leafs_derive(struct core *c)
         return;
     c->leafs_gen = c->nodes_gen;
     c->leaf_node = xrealloc(c->leaf_node, (c->nodes + 1) * sizeof *c->leaf_node);
-    c->threads_most = c->weights_count = 0;
+    c->threads_most = c->weights_count = c->cores_most = c->gpus_most = 0;
+    c->mem_most = 0;
     for (uint32_t i = 0; i < c->nodes; i++) {
         struct node *n = &c->node[i];
         c->leaf_node[i] = i;
@@ -57,6 +58,9 @@ void leafs_derive(struct core *c)
         known += n->line != FABRIC_NO;
         if (n->threads > c->threads_most)
             c->threads_most = n->threads;
+        c->cores_most = n->cores > c->cores_most ? n->cores : c->cores_most;
+        c->mem_most = n->mem > c->mem_most ? n->mem : c->mem_most;
+        c->gpus_most = n->gpus > c->gpus_most ? n->gpus : c->gpus_most;
         weight_note(c, n->weight);
     }
     qsort_r(c->leaf_node, c->nodes, sizeof *c->leaf_node, by_line, c);
@@ -165,21 +169,107 @@ const struct leaf_room *rooms_leaf(struct rooms *rs, const struct core *c, uint3
     return l;
 }
 
-void room_take(struct room *r, const struct demand *d, bool exclusive)
+void room_shares(const struct node *n, struct room *r)
+{
+    for (uint32_t s = 0; s < n->pools_count; s++) {
+        const struct pool *share = &n->pool[s];
+        uint32_t most = 0;
+        for (uint32_t p = 0; share->share && p < n->pools_count; p++) {
+            const struct pool *g = &n->pool[p];
+            if (g->first == NONE || (share->type && share->type != g->type))
+                continue;
+            for (uint32_t i = g->first; i < g->first + g->count; i++)
+                most = r->gpu[i] > most ? r->gpu[i] : most;
+        }
+        if (share->share)
+            r->gres[s] = most * share->share / n->gpu_whole;
+    }
+}
+
+/* Whole GPUs, from their parts. */
+static void gpus_count(const struct node *n, struct room *r)
+{
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        const struct pool *g = &n->pool[p];
+        if (g->first == NONE)
+            continue;
+        r->gres[p] = 0;
+        for (uint32_t i = g->first; i < g->first + g->count; i++)
+            r->gres[p] += r->gpu[i] == n->gpu_whole;
+    }
+    room_shares(n, r);
+}
+
+/* Which of the whole GPUs a placement takes is not known yet: any will do. */
+static void gpus_take(const struct node *n, struct room *r, const struct pool *g, uint32_t take)
+{
+    for (uint32_t i = g->first; i < g->first + g->count && take; i++) {
+        if (r->gpu[i] != n->gpu_whole)
+            continue;
+        r->gpu[i] = 0;
+        take--;
+    }
+}
+
+void room_take(const struct node *n, struct room *r, const struct demand *d, bool exclusive)
 {
     r->cores -= d->cores < r->cores ? d->cores : r->cores;
     r->mem -= d->mem < r->mem ? d->mem : r->mem;
     r->jobs++;
     r->exclusive += exclusive;
-    for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)
-        r->gres[p] -= d->gres[p] < r->gres[p] ? d->gres[p] : r->gres[p];
+    for (uint32_t g = 0; g < n->gpus; g++) /* before those of which any will do */
+        r->gpu[g] -= d->gpu[g] < r->gpu[g] ? d->gpu[g] : r->gpu[g];
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        if (n->pool[p].first != NONE)
+            gpus_take(n, r, &n->pool[p], d->gres[p]);
+        else if (!n->pool[p].share)
+            r->gres[p] -= d->gres[p] < r->gres[p] ? d->gres[p] : r->gres[p];
+    }
+    if (n->gpus)
+        gpus_count(n, r);
+}
+
+/* The GPU that a job had whole; another one, when it is free in this room already. */
+static void gpu_give(const struct node *n, struct room *r, const struct pool *g, uint32_t index)
+{
+    for (uint32_t k = 0; k < g->count; k++) {
+        uint32_t i = g->first + (index + k) % g->count;
+        if (r->gpu[i] == 0) {
+            r->gpu[i] = n->gpu_whole;
+            return;
+        }
+    }
+}
+
+void room_give(const struct node *n, struct room *r, const struct alloc_node *k, bool exclusive)
+{
+    r->cores += k->cores;
+    r->mem += k->mem;
+    r->jobs--;
+    r->exclusive -= exclusive;
+    for (uint32_t p = 0; p < n->pools_count; p++) {
+        size_t words = BS_WORDS(n->pool[p].count);
+        if (!k->gres[p])
+            continue;
+        if (n->pool[p].first == NONE)
+            r->gres[p] += (uint32_t)bs_count(k->gres[p], words);
+        else
+            BS_EACH(i, k->gres[p], words)
+            gpu_give(n, r, &n->pool[p], (uint32_t)i);
+    }
+    for (uint32_t g = 0; k->gpu && g < n->gpus; g++) {
+        uint32_t parts = r->gpu[g] + k->gpu[g];
+        r->gpu[g] = (uint16_t)(parts < n->gpu_whole ? parts : n->gpu_whole);
+    }
+    if (n->gpus)
+        gpus_count(n, r);
 }
 
 void rooms_take(struct rooms *rs, const struct core *c, const struct placement *p,
                 bool exclusive)
 {
     for (uint32_t i = 0; i < p->count; i++) {
-        room_take(&rs->v[p->node[i].node], &p->node[i], exclusive);
+        room_take(&c->node[p->node[i].node], &rs->v[p->node[i].node], &p->node[i], exclusive);
         rooms_touch(rs, c, p->node[i].node);
     }
 }

@@ -130,6 +130,55 @@ void shape_drop(struct core *c, uint32_t id)
 
 /* ---- gres pools ---------------------------------------------------------------------- */
 
+bool gres_is_share(const char *name)
+{
+    return strcmp(name, "shard") == 0 || strcmp(name, "gpu_milli") == 0;
+}
+
+static uint32_t common(uint32_t a, uint32_t b) /* greatest common divisor */
+{
+    while (b) {
+        uint32_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+int pools_share(struct core *c, struct pool *pool, uint32_t count, uint32_t *gpus,
+                uint32_t *whole, struct err *err)
+{
+    uint32_t total = 0, at = 0;
+    *whole = 1;
+    for (uint32_t p = 0; p < count; p++)
+        total += pool[p].name == c->gpu_name ? pool[p].count : 0;
+    *gpus = total <= GPUS_SHARED_MAX ? total : 0;
+    for (uint32_t p = 0; *gpus && p < count; p++) {
+        if (pool[p].name != c->gpu_name)
+            continue;
+        pool[p].first = at;
+        at += pool[p].count;
+    }
+    for (uint32_t s = 0; s < count; s++) {
+        uint32_t of = 0;
+        if (!gres_is_share(text_of(c, pool[s].name)) || pool[s].count == 0)
+            continue;
+        for (uint32_t p = 0; p < count; p++)
+            if (pool[p].first != NONE && (!pool[s].type || pool[s].type == pool[p].type))
+                of += pool[p].count;
+        if (of == 0 || pool[s].count % of || pool[s].count / of > SHARES_MAX)
+            return err_set(err, SL_EINVAL_GRES, "gres %s: %u cannot be shared out evenly over %u "
+                           "GPUs (up to %u GPUs, with up to %u each)", text_of(c, pool[s].name),
+                           pool[s].count, of, GPUS_SHARED_MAX, SHARES_MAX);
+        pool[s].share = pool[s].count / of;
+        *whole = *whole / common(*whole, pool[s].share) * pool[s].share;
+        if (*whole > UINT16_MAX)
+            return err_set(err, SL_EINVAL_GRES, "gres %s: %u on a GPU have no common measure with "
+                           "its other shares", text_of(c, pool[s].name), pool[s].share);
+    }
+    return 0;
+}
+
 /* The pair's place in core.kind; what comes after the last place shares it. */
 static uint32_t kind_get(struct core *c, const char *name, const char *type)
 {
@@ -154,7 +203,10 @@ static struct pool *pool_add(struct core *c, struct pool **pool, uint32_t *count
     p->type = intern_text(&c->text, type);
     p->kind = kind_get(c, name, type);
     p->count = p->free = n;
-    p->used = xcalloc(BS_WORDS(n), sizeof *p->used);
+    p->first = NONE;
+    if (gres_is_share(name)) /* counted on the GPUs that they are parts of */
+        n = 0;
+    p->used = xcalloc(BS_WORDS(n) + 1, sizeof *p->used);
     p->numa = xmalloc((n ? n : 1) * sizeof *p->numa);
     memset(p->numa, 0xff, n * sizeof *p->numa);
     return p;
@@ -187,9 +239,10 @@ static int pool_room(const struct core *c, const struct pool *pool, uint32_t cou
     if (count == GRES_POOLS_MAX)
         return err_set(err, SL_EINVAL_GRES, "gres %s: more than %d kinds on one node", name,
                        GRES_POOLS_MAX);
-    if (n > GRES_PER_NODE_MAX)
+    uint32_t most = gres_is_share(name) ? GPUS_SHARED_MAX * SHARES_MAX : GRES_PER_NODE_MAX;
+    if (n > most)
         return err_set(err, SL_EINVAL_GRES, "gres %s: count %llu, at most %u on one node", name,
-                       (unsigned long long)n, GRES_PER_NODE_MAX);
+                       (unsigned long long)n, most);
     if (pool_twice(c, pool, count, name, type))
         return err_set(err, SL_EINVAL_GRES, "gres %s%s%s is listed twice", name,
                        type[0] ? ":" : "", type);
@@ -255,7 +308,7 @@ int pools_read(struct core *c, const struct shape *s, Sl__NodeGres *const *gres,
         if (rc != 0)
             break;
         struct pool *p = pool_add(c, out, count, g->name, g->type, g->count);
-        for (uint32_t k = 0; k < p->count; k++) {
+        for (uint32_t k = 0; k < p->count && !gres_is_share(g->name); k++) {
             bool same = k > 0 && k < g->n_cpus && strcmp(g->cpus[k], g->cpus[k - 1]) == 0;
             p->numa[k] = same           ? p->numa[k - 1]
                          : k < g->n_cpus ? cpus_numa(s, g->cpus[k])

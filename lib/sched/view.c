@@ -58,6 +58,15 @@ static const char *alloc_nodelist(const struct core *c, struct alloc *a)
     return a->nodelist;
 }
 
+/* Of the share pool: what the node's GPUs are held by, in its units. */
+static uint32_t shares_held(const struct node *n, const struct alloc_node *k, uint32_t p)
+{
+    uint32_t parts = 0;
+    for (uint32_t g = 0; k->gpu && g < n->gpus; g++)
+        parts += k->gpu[g];
+    return parts * n->pool[p].share / n->gpu_whole;
+}
+
 static void tres_gres(const struct core *c, const struct job *j, struct buf *b)
 {
     const struct alloc *a = j->alloc;
@@ -78,6 +87,8 @@ static void tres_gres(const struct core *c, const struct job *j, struct buf *b)
                 if (a->node[i].gres[p] && n->pool[p].name == q->gres[g].name &&
                     (q->gres[g].type == 0 || n->pool[p].type == q->gres[g].type))
                     sum += (uint32_t)bs_count(a->node[i].gres[p], BS_WORDS(n->pool[p].count));
+                else if (q->gres[g].share && n->pool[p].name == q->gres[g].name)
+                    sum += shares_held(n, &a->node[i], p);
         }
         buf_printf(b, ",gres/%s%s%s=%u", text_of(c, q->gres[g].name),
                    q->gres[g].type ? ":" : "", text_of(c, q->gres[g].type), sum);
@@ -217,16 +228,20 @@ static void node_gres(const struct core *c, const struct node *n, const struct a
 {
     out->gres = arena_alloc(a, (n->pools_count + 1) * sizeof *out->gres);
     for (uint32_t p = 0; p < n->pools_count; p++) {
-        if (!k->gres[p])
+        bool shared = false; /* GPUs of which it has a share are its to use */
+        for (uint32_t i = 0; k->gpu && n->pool[p].first != NONE && i < n->pool[p].count; i++)
+            shared = shared || k->gpu[n->pool[p].first + i];
+        if (!k->gres[p] && !shared)
             continue;
-        size_t words = BS_WORDS(n->pool[p].count);
         Sl__GresAlloc *g = arena_alloc(a, sizeof *g);
         sl__gres_alloc__init(g);
         g->name = (char *)text_of(c, n->pool[p].name);
         g->type = (char *)text_of(c, n->pool[p].type);
         g->index = arena_alloc(a, (n->pool[p].count + 1) * sizeof *g->index);
-        BS_EACH(i, k->gres[p], words)
-        g->index[g->n_index++] = (uint32_t)i;
+        for (uint32_t i = 0; i < n->pool[p].count; i++)
+            if ((k->gres[p] && bs_test(k->gres[p], i)) ||
+                (shared && k->gpu[n->pool[p].first + i]))
+                g->index[g->n_index++] = i;
         out->gres[out->n_gres++] = g;
     }
 }
@@ -312,6 +327,12 @@ Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct are
 
 /* ---- nodes ----------------------------------------------------------------------------- */
 
+/* A GPU of which only shares are held is not counted: they are. */
+static uint32_t pool_used(const struct pool *p)
+{
+    return p->first != NONE ? (uint32_t)bs_count(p->used, BS_WORDS(p->count)) : p->count - p->free;
+}
+
 static const char *gres_text(const struct core *c, struct node *n, bool used)
 {
     char **at = used ? &n->gres_used_text : &n->gres_text;
@@ -322,7 +343,7 @@ static const char *gres_text(const struct core *c, struct node *n, bool used)
     for (uint32_t p = 0; p < n->pools_count; p++)
         buf_printf(&b, "%s%s%s%s:%u", b.len ? "," : "", text_of(c, n->pool[p].name),
                    n->pool[p].type ? ":" : "", text_of(c, n->pool[p].type),
-                   used ? n->pool[p].count - n->pool[p].free : n->pool[p].count);
+                   used ? pool_used(&n->pool[p]) : n->pool[p].count);
     char *text = buf_steal(&b);
     *at = text ? text : xstrdup("");
     return *at;

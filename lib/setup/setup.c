@@ -34,6 +34,11 @@ void setup_policy(const struct conf *conf, struct core_policy *p)
         .mem_default_per_node_mib = conf->mem_default_per_node_mib,
     };
     snprintf(p->priority_type, sizeof p->priority_type, "%s", conf->priority_type);
+    p->gpu_placement = strcmp(conf->gpu_placement, "bestfit") == 0   ? GPU_BESTFIT
+                       : strcmp(conf->gpu_placement, "packing") == 0 ? GPU_PACKING
+                       : strcmp(conf->gpu_placement, "random") == 0  ? GPU_RANDOM
+                                                                     : GPU_FGD;
+    p->gpu_seed = conf->gpu_seed;
 }
 
 static void partition_fill(const struct conf_partition *from, struct core_partition *to)
