@@ -7,7 +7,9 @@
  *
  * The Launch is in the spool as start.J.R until the first step's supervisor is up, and as
  * job.J.R from then on; so a daemon killed in between starts the step later, once. It is one
- * file that is renamed, because making and removing files is what a short job costs most.
+ * file that is renamed, in the end to spare.N for a later job: making and removing files is
+ * what a short job costs most (ext4 does not reuse an inode for some seconds, and looks at
+ * each that it passes over).
  */
 #include "noded.h"
 
@@ -20,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SPARES_MAX 64u /* files kept for later jobs */
 
 struct job *job_find(struct noded *d, uint32_t job_id, uint32_t restart)
 {
@@ -45,27 +49,39 @@ static char *spool_path(const struct noded *d, const char *kind, struct job_key 
     return xasprintf("%s/%s.%u.%u", d->spool, kind, k.job_id, k.restart);
 }
 
-static int file_write(const char *path, const ProtobufCMessage *m, struct err *err)
+static char *spare_path(const struct noded *d, unsigned number)
+{
+    return xasprintf("%s/spare.%u", d->spool, number);
+}
+
+static int file_fill(const char *path, const ProtobufCMessage *m, struct err *err)
 {
     size_t n = protobuf_c_message_get_packed_size(m);
     uint8_t *p = xmalloc(n);
-    char *fresh = xasprintf("%s.new", path);
     int rc = 0;
     protobuf_c_message_pack(m, p);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        rc = err_errno(err, "%s", fresh);
+        rc = err_errno(err, "%s", path);
     else if (write(fd, p, n) != (ssize_t)n)
-        rc = err_set(err, -ENOSPC, "%s: cannot write %zu bytes: %s", fresh, n,
+        rc = err_set(err, -ENOSPC, "%s: cannot write %zu bytes: %s", path, n,
                      strerror(errno));
     if (fd >= 0)
         close(fd);
+    free(p);
+    return rc;
+}
+
+static int file_write(struct noded *d, const char *path, const ProtobufCMessage *m,
+                      struct err *err)
+{
+    char *fresh = spare_path(d, d->spares ? --d->spares : SPARES_MAX);
+    int rc = file_fill(fresh, m, err);
     if (rc == 0 && rename(fresh, path) < 0)
         rc = err_errno(err, "%s", path);
     if (rc < 0)
         unlink(fresh);
     free(fresh);
-    free(p);
     return rc;
 }
 
@@ -89,11 +105,15 @@ static ProtobufCMessage *file_read(const char *path, const ProtobufCMessageDescr
     return m;
 }
 
-static void spool_remove(const struct noded *d, const char *kind, struct job_key k)
+static void spool_remove(struct noded *d, const char *kind, struct job_key k)
 {
     char *path = spool_path(d, kind, k);
-    if (unlink(path) < 0 && errno != ENOENT)
+    char *spare = spare_path(d, d->spares);
+    if (d->spares < SPARES_MAX && rename(path, spare) == 0)
+        d->spares++;
+    else if (unlink(path) < 0 && errno != ENOENT)
         log_warn("spool", "file=%s cannot be removed: %s", path, strerror(errno));
+    free(spare);
     free(path);
 }
 
@@ -371,7 +391,7 @@ static struct job *job_create(struct noded *d, Sl__Launch *m)
 static int job_record(struct noded *d, struct job *j, struct err *err)
 {
     char *path = spool_path(d, "start", j->key);
-    int rc = file_write(path, &j->launch->base, err);
+    int rc = file_write(d, path, &j->launch->base, err);
     free(path);
     return rc;
 }
@@ -488,12 +508,12 @@ void jobs_load(struct noded *d)
     if (!dir)
         return;
     for (struct dirent *e; (e = readdir(dir));)
-        if (strstr(e->d_name, ".new"))
-            continue;
-        else if (strncmp(e->d_name, "job.", 4) == 0)
+        if (strncmp(e->d_name, "job.", 4) == 0)
             job_load(d, e->d_name, true);
         else if (strncmp(e->d_name, "start.", 6) == 0)
             job_load(d, e->d_name, false);
+        else if (strncmp(e->d_name, "spare.", 6) == 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
     closedir(dir);
     steps_load(d);
     struct job *j, *tmp;

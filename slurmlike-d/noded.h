@@ -110,6 +110,7 @@ struct noded {
     char boot_id[64];
     usec_t started;
     struct job *jobs;
+    unsigned spares;         /* spool/spare.0 ... are there */
     struct step *steps;
     struct ctld_link *ctld;
     struct report_log *reports;

@@ -5,6 +5,7 @@
 #include "base/folder.h"
 #include "base/limits.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -72,9 +73,11 @@ static unsigned long long own_start_time(void)
     return p ? strtoull(p, NULL, 10) : 0;
 }
 
-int spool_create(const char *dir, struct err *err)
+int spool_create(const char *dir, const char *kept, struct err *err)
 {
     char text[64];
+    if (kept && renameat2(AT_FDCWD, kept, AT_FDCWD, dir, RENAME_NOREPLACE) == 0)
+        return 0;
     if (mkdir(dir, 0711) < 0)
         return err_errno(err, "%s", dir);
     int n = snprintf(text, sizeof(text), "%d %llu\n", (int)getpid(), own_start_time());
@@ -109,8 +112,6 @@ int spool_result_write(const char *dir, const Sl__JobReports *reports, struct er
     if (fd < 0)
         goto out;
     rc = write_whole(fd, packed, n);
-    if (rc == 0 && fdatasync(fd) < 0)
-        rc = -errno;
     rc = file_finish(dir, "pid", fd, rc, err);
     if (rc < 0)
         goto out;
@@ -119,6 +120,45 @@ int spool_result_write(const char *dir, const Sl__JobReports *reports, struct er
 out:
     free(packed);
     return rc;
+}
+
+/* Back to its first line. */
+static bool result_to_pid(const char *dir)
+{
+    char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1], text[64];
+    snprintf(from, sizeof(from), "%s/result", dir);
+    snprintf(to, sizeof(to), "%s/pid", dir);
+    int fd = open(from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+    bool good = end && ftruncate(fd, end + 1 - text) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good && rename(from, to) == 0;
+}
+
+/* Where the job's user is the folder's owner, jobs can leave files in it. */
+static bool only_the_pid(const char *dir)
+{
+    bool only = true;
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        only &= strcmp(e->d_name, "pid") == 0 || strcmp(e->d_name, ".") == 0 ||
+                strcmp(e->d_name, "..") == 0;
+    if (d)
+        closedir(d);
+    return d && only;
+}
+
+bool spool_keep(const char *dir, const char *kept)
+{
+    char script[PATH_LEN_MAX + 1];
+    snprintf(script, sizeof(script), "%s/slurm_script", dir);
+    if ((unlink(script) == 0 || errno == ENOENT) && result_to_pid(dir) &&
+        only_the_pid(dir) && rename(dir, kept) == 0)
+        return true;
+    spool_remove(dir);
+    return false;
 }
 
 void spool_remove(const char *dir)

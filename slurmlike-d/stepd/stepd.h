@@ -14,7 +14,7 @@
  * mpi_pmix.so; it hands everything over by a queue.) Its life is one line:
  *
  *   WAITING owner attached -> RUNNING last task ended -> DRAINING nothing left, output
- *   out, children done -> REPORTING daemon has the result -> exit
+ *   out, children done -> REPORTING daemon has the result -> exit, or idle (idle.h)
  *
  * It outlives its daemon, and re-dials spool/d.sock until one is there again.
  * It never interprets what a user's program prints, never opens a user's file with
@@ -173,9 +173,11 @@ struct step {
 
 /* ---- supervisor.c ---------------------------------------------------------------------------- */
 
-/* Becomes the supervisor of this step; does not return. Owns launch. */
-void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
-    __attribute__((noreturn));
+/* Becomes the supervisor of this step, and of later ones (idle.h); does not return. Owns
+ * launch. */
+struct idle_seat;
+void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch,
+                    const struct idle_seat *seat) __attribute__((noreturn));
 /* The owner is there (or none is needed): start the tasks. No-op when they were. */
 void step_go(struct step *s);
 /* SIGTERM and after kill_wait SIGKILL to everything of this node's part; 0: SIGKILL at

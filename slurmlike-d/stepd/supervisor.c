@@ -8,6 +8,7 @@
 #include "stepd/attach.h"
 #include "stepd/contain.h"
 #include "stepd/dlink.h"
+#include "stepd/idle.h"
 #include "stepd/manager.h"
 #include "stepd/mpi.h"
 #include "stepd/record.h"
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -379,18 +381,28 @@ static void step_init(struct step *s, const struct node_opts *opts, Sl__StepLaun
     s->dir = spool_step_dir(opts->spool, s->job_id, s->restart, s->step_id);
 }
 
-static void process_init(const struct step *s)
+/* What outlasts the step that this process supervises. */
+struct life {
+    int starting; /* STARTING_FD or what came in its place; -1: none */
+    char *folder; /* kept from the step before; NULL: none */
+};
+
+static void process_init(void)
 {
-    char comm[16];
     setsid();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
-    snprintf(comm, sizeof(comm), "stepd %.9s", s->name);
-    prctl(PR_SET_NAME, comm);
-    title_set("slurmlike-stepd: [%s]", s->name);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_DUMPABLE, 0); /* it knows the job's secret and peers' keys */
+}
+
+static void process_name(const char *step)
+{
+    char comm[16];
+    snprintf(comm, sizeof(comm), "stepd %.9s", step);
+    prctl(PR_SET_NAME, comm);
+    title_set("slurmlike-stepd: [%s]", step);
 }
 
 static void signals_init(struct step *s)
@@ -425,12 +437,12 @@ static int step_setup(struct step *s, struct err *err)
     return rc;
 }
 
-static void step_start(struct step *s)
+static void step_start(struct step *s, const struct life *life)
 {
     struct err err;
-    int made = spool_create(s->dir, &err);
-    if (s->opts->starting)
-        close(STARTING_FD);
+    int made = spool_create(s->dir, life->folder, &err);
+    if (life->starting >= 0)
+        close(life->starting);
     if (made == -EEXIST) { /* never run a step twice */
         log_error("step", "step=%s restart=%u was started here before", s->name,
                   s->restart);
@@ -462,17 +474,31 @@ static void step_start(struct step *s)
         timer_set(s, &s->attach_timer, ATTACH_WAIT_USEC, on_attach_timer, s);
 }
 
-/* False: the process has to end by _exit(2). */
-static bool step_fini(struct step *s)
+/* Threads stay, and what they know. */
+static bool process_threaded(void)
 {
-    bool orderly = mpi_stop(s);
+    struct stat st;
+    return stat("/proc/self/task", &st) < 0 || st.st_nlink != 3;
+}
+
+/* False: the process has to end by _exit(2). */
+static bool step_fini(struct step *s, struct life *life)
+{
+    bool as_new = !s->mpi, orderly = mpi_stop(s);
     stdio_destroy(s);
     timer_stop(&s->kill_timer);
     timer_stop(&s->prepare_timer);
     sampler_destroy(s->sampler);
     contain_destroy(s->contain);
     route_unlisten(s);
-    spool_remove(s->dir);
+    char *kept = xasprintf("%s/idle.%d", s->opts->spool, (int)getpid());
+    free(life->folder);
+    life->folder = NULL;
+    if (!as_new || process_threaded())
+        spool_remove(s->dir);
+    else if (spool_keep(s->dir, kept))
+        life->folder = xstrdup(kept);
+    free(kept);
     /* links that still owe their peer bytes go on until those are read */
     attach_destroy(s->attach);
     tree_destroy(s->tree);
@@ -490,7 +516,8 @@ static bool step_fini(struct step *s)
     return orderly;
 }
 
-void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
+static bool step_run(const struct node_opts *opts, Sl__StepLaunch *launch,
+                     struct life *life)
 {
     struct step s;
     if (!launch_usable(launch)) {
@@ -498,11 +525,28 @@ void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch)
         _exit(1);
     }
     step_init(&s, opts, launch);
-    process_init(&s);
-    step_start(&s);
+    process_name(s.name);
+    step_start(&s, life);
     while (!s.over && event_base_loop(s.base, EVLOOP_ONCE) == 0)
         step_advance(&s);
-    if (!step_fini(&s))
-        _exit(0);
+    return step_fini(&s, life);
+}
+
+void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch,
+                    const struct idle_seat *seat)
+{
+    struct life life = {.starting = opts->starting ? STARTING_FD : -1};
+    process_init();
+    for (unsigned steps = 1; launch; steps++) {
+        if (!step_run(opts, launch, &life))
+            _exit(0);
+        if (!life.folder || steps == IDLE_STEPS_MAX)
+            break;
+        process_name("idle");
+        launch = idle_wait(seat, &life.starting);
+    }
+    if (life.folder)
+        spool_remove(life.folder);
+    free(life.folder);
     exit(0);
 }

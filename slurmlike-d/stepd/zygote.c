@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stepd/zygote.h"
 
+#include "stepd/idle.h"
 #include "stepd/mpi.h"
 #include "stepd/procs.h"
 
@@ -20,6 +21,11 @@
 
 #define READ_BYTES (256u << 10)
 
+struct supervisor {
+    pid_t pid;
+    int fd;    /* launches for it when it is idle; -1: it gets none */
+    bool idle;
+};
 struct dead { /* a killed supervisor whose left-overs are not all gone */
     pid_t pid;
     int status;
@@ -28,8 +34,10 @@ struct zygote {
     const struct node_opts *opts;
     struct buf in;
     int signal_fd;
-    pid_t *supervisors;
+    int notes_fd[2]; /* supervisors that are idle write their pid */
+    struct supervisor *supervisors;
     size_t supervisors_count, supervisors_cap;
+    unsigned idle_count;
     struct dead *dead;
     size_t dead_count;
 };
@@ -58,42 +66,116 @@ static void reply(uint32_t tag, pid_t pid, int code, const char *text)
 
 /* ---- supervisors ---------------------------------------------------------------------- */
 
-static void supervisors_add(struct zygote *z, pid_t pid)
+static void supervisors_add(struct zygote *z, pid_t pid, int fd)
 {
     if (z->supervisors_count == z->supervisors_cap) {
         z->supervisors_cap = z->supervisors_cap ? 2 * z->supervisors_cap : 64;
         z->supervisors =
             xrealloc(z->supervisors, z->supervisors_cap * sizeof(*z->supervisors));
     }
-    z->supervisors[z->supervisors_count++] = pid;
+    z->supervisors[z->supervisors_count++] = (struct supervisor){.pid = pid, .fd = fd};
 }
 
 static size_t supervisors_find(const struct zygote *z, pid_t pid)
 {
     size_t i = 0;
-    while (i < z->supervisors_count && z->supervisors[i] != pid)
+    while (i < z->supervisors_count && z->supervisors[i].pid != pid)
         i++;
     return i;
 }
 
-static void spawn(struct zygote *z, struct wire_msg *m)
+/* It gets no more launches, and exits when it waits for one. */
+static void supervisor_release(struct zygote *z, struct supervisor *s)
 {
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    z->idle_count -= s->idle;
+    s->idle = false;
+}
+
+static void supervisors_idle(struct zygote *z)
+{
+    pid_t pids[64];
+    ssize_t n;
+    while ((n = read(z->notes_fd[0], pids, sizeof(pids))) > 0) {
+        for (size_t k = 0; k < (size_t)n / sizeof(*pids); k++) {
+            size_t i = supervisors_find(z, pids[k]);
+            if (i == z->supervisors_count)
+                continue;
+            if (z->idle_count >= IDLE_MAX) {
+                supervisor_release(z, &z->supervisors[i]);
+            } else {
+                z->supervisors[i].idle = true;
+                z->idle_count++;
+            }
+        }
+    }
+}
+
+/* The pid of the idle supervisor that has the launch now; 0: none. */
+static pid_t spawn_idle(struct zygote *z, const struct wire_msg *m)
+{
+    for (size_t i = 0; z->idle_count > 0 && i < z->supervisors_count; i++) {
+        struct supervisor *s = &z->supervisors[i];
+        if (!s->idle)
+            continue;
+        if (idle_launch(s->fd, m->tag, (Sl__StepLaunch *)m->body, z->opts->starting)) {
+            s->idle = false;
+            z->idle_count--;
+            return s->pid;
+        }
+        supervisor_release(z, s);
+    }
+    return 0;
+}
+
+__attribute__((noreturn)) static void spawn_child(struct zygote *z, struct wire_msg *m,
+                                                  int launches)
+{
+    struct idle_seat seat = {.launches = launches, .notes = z->notes_fd[1]};
+    for (size_t i = 0; i < z->supervisors_count; i++)
+        if (z->supervisors[i].fd >= 0)
+            close(z->supervisors[i].fd);
+    close(z->notes_fd[0]);
+    close(ZYGOTE_FD);
+    close(z->signal_fd);
+    buf_fini(&z->in);
+    free(z->supervisors);
+    free(z->dead);
+    supervisor_run(z->opts, (Sl__StepLaunch *)m->body, &seat);
+}
+
+static pid_t spawn_fork(struct zygote *z, struct wire_msg *m)
+{
+    int sv[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+        return -1;
     pid_t pid = fork();
     if (pid == 0) {
-        Sl__StepLaunch *launch = (Sl__StepLaunch *)m->body;
-        close(ZYGOTE_FD);
-        close(z->signal_fd);
-        buf_fini(&z->in);
-        free(z->supervisors);
-        free(z->dead);
-        supervisor_run(z->opts, launch);
+        close(sv[0]);
+        spawn_child(z, m, sv[1]);
     }
-    if (pid < 0) {
+    int saved = errno;
+    close(sv[1]);
+    if (pid > 0)
+        supervisors_add(z, pid, sv[0]);
+    else
+        close(sv[0]);
+    errno = saved;
+    return pid;
+}
+
+static void spawn(struct zygote *z, struct wire_msg *m)
+{
+    supervisors_idle(z);
+    pid_t pid = spawn_idle(z, m);
+    if (pid == 0)
+        pid = spawn_fork(z, m);
+    if (pid < 0)
         reply(m->tag, 0, -errno, strerror(errno));
-        return;
-    }
-    supervisors_add(z, pid);
-    reply(m->tag, pid, 0, "");
+    else
+        reply(m->tag, pid, 0, "");
 }
 
 /* Children that are no supervisors were left by one that died. Returns how many. */
@@ -145,6 +227,7 @@ static void reap(struct zygote *z)
             strangers = true;
             continue;
         }
+        supervisor_release(z, &z->supervisors[i]);
         z->supervisors[i] = z->supervisors[--z->supervisors_count];
         if (status != 0)
             dead_add(z, pid, status);
@@ -223,6 +306,8 @@ int zygote_run(const struct node_opts *opts)
     sigprocmask(SIG_BLOCK, &set, NULL);
     z.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     ASSERT(z.signal_fd >= 0);
+    ASSERT(pipe2(z.notes_fd, O_CLOEXEC) == 0);
+    fcntl(z.notes_fd[0], F_SETFL, O_NONBLOCK);
     fcntl(ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
     if (opts->starting)
         fcntl(STARTING_FD, F_SETFD, FD_CLOEXEC);
@@ -230,18 +315,23 @@ int zygote_run(const struct node_opts *opts)
     warm_up(opts);
     hostname_take(opts);
     for (;;) {
-        struct pollfd p[2] = {{.fd = ZYGOTE_FD, .events = POLLIN},
-                              {.fd = z.signal_fd, .events = POLLIN}};
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
+        struct pollfd p[3] = {{.fd = ZYGOTE_FD, .events = POLLIN},
+                              {.fd = z.signal_fd, .events = POLLIN},
+                              {.fd = z.notes_fd[0], .events = POLLIN}};
+        if (poll(p, 3, -1) < 0 && errno != EINTR)
             break;
         if (p[1].revents) {
             while (read(z.signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
                 ;
             reap(&z);
         }
+        if (p[2].revents)
+            supervisors_idle(&z);
         if (p[0].revents && !serve_frames(&z))
             break;
     }
+    while (z.supervisors_count > 0)
+        supervisor_release(&z, &z.supervisors[--z.supervisors_count]);
     buf_fini(&z.in);
     free(z.supervisors);
     free(z.dead);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * zygote: a process that is ready to be a supervisor, and forks into one per step.
+ * zygote: a process that is ready to be a supervisor, and forks into one for a step
+ * that no idle supervisor (idle.h) can have.
  *
  * Forking an initialised process costs a fraction of exec and dynamic linking, which is
  * what limits how many jobs a node can start. It reads frames from fd 3:
@@ -11,7 +12,7 @@
  *
  * It is a child subreaper: what a killed supervisor leaves behind becomes its child,
  * and any child that it did not fork itself is such a left-over and is killed. On end of
- * file it exits; its supervisors go on.
+ * file it exits; its supervisors go on, but for idle ones.
  */
 #ifndef SL_STEPD_ZYGOTE_H
 #define SL_STEPD_ZYGOTE_H
