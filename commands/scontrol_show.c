@@ -200,6 +200,15 @@ static const struct item step_items[] = {
     {"Dist", FIELD_STEP_LAYOUT, 0, HOW_LINE, NULL, true, false},
 };
 
+static const struct item license_items[] = {
+    {"LicenseName", FIELD_LICENSE_NAME, 0, HOW_LINE, NULL, true, false},
+    {"Total", FIELD_LICENSE_TOTAL, 0, HOW_TEXT, NULL, true, false},
+    {"Used", FIELD_LICENSE_USED, 0, HOW_TEXT, NULL, false, false},
+    {"Free", FIELD_LICENSE_FREE, 0, HOW_TEXT, NULL, false, false},
+    {"Reserved", FIELD_LICENSE_RESERVED, 0, HOW_TEXT, NULL, false, false},
+    {"Remote", 0, 0, HOW_FIXED, "no", false, false},
+};
+
 struct entity {
     const char *word; /* of the command line, shortest unambiguous length below */
     size_t min;
@@ -220,6 +229,8 @@ static const struct entity entities[] = {
      ITEMS(partition_items), "No partitions in the system", NULL},
     {"steps", 1, "step", "job", "steps", FIELD_OF_STEP, ITEMS(step_items),
      "No job steps in the system", "slurm_get_job_steps error: Invalid job id specified"},
+    {"licenses", 2, "license", "name", "licenses", FIELD_OF_LICENSE, ITEMS(license_items),
+     "No licenses configured in Slurm.", "License not found"},
 };
 
 /* ---- printing ------------------------------------------------------------------------- */
@@ -485,7 +496,7 @@ int scontrol_show(struct scontrol *s, int argc, char **argv)
         if (scontrol_word(word, entities[i].word, entities[i].min))
             return entity_show(s, &entities[i], id);
     static const char *const later[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons",
-                                        "dwstat", "federation", "licenses", "reservations", "topology"};
+                                        "dwstat", "federation", "reservations", "topology"};
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
         if (scontrol_word(word, later[i], 3))
             return scontrol_fail(1, "not built yet: show %s", later[i]);

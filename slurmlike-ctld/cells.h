@@ -24,6 +24,7 @@ struct cell_source { /* one row's object; those that do not apply are NULL */
     const Sl__StepRecord *step; /* with its job */
     const struct node_view *node;
     const struct partition_view *partition;
+    const struct license_view *license;
 };
 
 struct cell {
@@ -40,8 +41,11 @@ void cell_u64(struct buf *out, uint64_t value);
 void cell_time(struct buf *out, usec_t when);
 void cell_span(struct buf *out, usec_t span);
 
-/* cells_job.c, cells_node.c: the tables */
+/* cells_job.c, cells_node.c, cells_license.c: the tables */
 extern const struct cell cells_job[], cells_step[], cells_node[], cells_partition[];
 extern const size_t cells_job_count, cells_step_count, cells_node_count, cells_partition_count;
+
+extern const struct cell cells_license[];
+extern const size_t cells_license_count;
 
 #endif

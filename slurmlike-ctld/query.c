@@ -35,7 +35,7 @@ struct query {
     bool all;
     struct job_filter *filter;
     struct hostlist *hosts; /* of nodes; NULL: every one */
-    const char *partitions; /* comma list, "": every one */
+    const char *names;      /* of partitions or licenses: comma list, "": every one */
     uint32_t *ids;          /* the only jobs to look at; NULL: every one. Nodes by name */
     size_t ids_count;
     uint32_t cursor;        /* of the kind's walk */
@@ -180,7 +180,24 @@ static void walk_partitions(struct query *q, struct page *p)
         }
         q->cursor++;
         p->visited++;
-        if (q->partitions[0] ? list_has(q->partitions, v.conf.name) : q->all || !v.conf.is_hidden)
+        if (q->names[0] ? list_has(q->names, v.conf.name) : q->all || !v.conf.is_hidden)
+            row_put(q, p, &src);
+    }
+}
+
+static void walk_licenses(struct query *q, struct page *p)
+{
+    struct license_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .license = &v};
+
+    while (!page_full(p)) {
+        if (!core_license_view(q->s->d->core, q->cursor, &v)) {
+            p->end = true;
+            return;
+        }
+        q->cursor++;
+        p->visited++;
+        if (!q->names[0] || list_has(q->names, v.name))
             row_put(q, p, &src);
     }
 }
@@ -237,6 +254,7 @@ static const struct query_kind kinds[] = {
     {"step", FIELD_OF_STEP, walk_steps},
     {"node", FIELD_OF_NODE, walk_nodes},
     {"partition", FIELD_OF_PARTITION, walk_partitions},
+    {"license", FIELD_OF_LICENSE, walk_licenses},
     {"config", FIELD_OF_NONE, walk_config},
     {"stats", FIELD_OF_NONE, walk_stats},
 };
@@ -349,9 +367,9 @@ static int filter_take(struct query *q, const char *key, const char *value, stru
         q->hosts = hostlist_create(value, err);
         return q->hosts ? 0 : SL_EINVAL_NODE;
     }
-    if (what == FIELD_OF_PARTITION &&
-        (strcmp(key, "partition") == 0 || strcmp(key, "name") == 0)) {
-        q->partitions = arena_strdup(&q->arena, value);
+    if ((what == FIELD_OF_PARTITION && strcmp(key, "partition") == 0) ||
+        ((what == FIELD_OF_PARTITION || what == FIELD_OF_LICENSE) && strcmp(key, "name") == 0)) {
+        q->names = arena_strdup(&q->arena, value);
         return 0;
     }
     return err_set(err, SL_EINVAL_FIELD, "filter \"%s\" does not apply to a %s", key,
@@ -398,7 +416,7 @@ static int request_take(struct query *q, const Sl__QueryRequest *r, struct err *
 {
     int rc = fields_take(q, r, err);
     q->all = r->all;
-    q->partitions = "";
+    q->names = "";
     q->filter = filter_create(&q->arena);
     for (size_t i = 0; rc == 0 && i < r->n_filters; i++)
         rc = filter_take(q, r->filters[i]->key, r->filters[i]->value, err);

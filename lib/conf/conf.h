@@ -113,6 +113,7 @@ struct conf {
     char *mpi_default;     /* "pmix" or "none" */
     char *task_plugin_cpu_bind; /* "cores" "threads" "none" : default --cpu-bind */
     usec_t sample_interval;
+    char *licenses;        /* "name:count,..." of the cluster */
     /* scheduling (grows in the scheduling issue) */
     usec_t sched_interval; /* a full pass at least this often */
     uint32_t sched_work_budget; /* placement attempts per slice */

@@ -289,7 +289,6 @@ static int built_check(const Sl__JobSpec *s, struct err *err)
         bool asked;
     } missing[] = {
         {"--reservation", s->reservation[0] != '\0'},
-        {"--licenses", s->licenses[0] != '\0'},
         {"--spread-job", s->spread},
         {"--switches", s->switches != 0},
         {"--core-spec", s->core_spec != 0},

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/hostlist.h"
 #include "sched/constraint.h"
+#include "sched/license.h"
 #include "sched/request.h"
 
 #include <stdlib.h>
@@ -169,7 +170,7 @@ static int never_fits(struct core *c, const struct job *j, const struct err *bou
 int admit_fits(struct core *c, struct job *j, struct err *err)
 {
     const struct request *q = &c->request[j->request];
-    if (names_known(c, q, err) < 0)
+    if (names_known(c, q, err) < 0 || license_admit(c, q, err) < 0)
         return err->code;
     struct placement p = {0};
     char *save = NULL, *list = xstrdup(text_of(c, j->parts));

@@ -4,7 +4,7 @@
  * NUMA nodes as possible: the fullest one that still holds the rest first, which keeps
  * large free pieces whole; gres indices come from those NUMA nodes when they can.
  */
-#include "sched/model.h"
+#include "sched/license.h"
 
 #include "base/buf.h"
 
@@ -195,6 +195,7 @@ void alloc_set(struct core *c, struct job *j, struct alloc *a)
     ASSERT(!j->alloc);
     j->alloc = a;
     jobset_put(&c->running, SET_RUNNING, j, true);
+    license_count(c, j, 1);
 }
 
 void alloc_free(struct core *c, struct job *j)
@@ -203,6 +204,7 @@ void alloc_free(struct core *c, struct job *j)
     if (!a)
         return;
     jobset_put(&c->running, SET_RUNNING, j, false);
+    license_count(c, j, -1);
     for (uint32_t i = 0; i < a->count; i++) {
         free(a->node[i].core);
         free(a->node[i].gpu);

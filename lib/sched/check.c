@@ -4,6 +4,7 @@
  * what the core keeps. It trusts no count that it checks.
  */
 #include "sched/kin.h"
+#include "sched/license.h"
 
 #include "base/buf.h"
 
@@ -220,6 +221,8 @@ int core_check(const struct core *c, struct err *err)
     int rc = check_jobs(c, err);
     if (rc == 0)
         rc = kin_check(c, err);
+    if (rc == 0)
+        rc = license_verify(c, err);
     if (rc == 0)
         rc = check_held(c, held, err);
     for (uint32_t i = 0; rc == 0 && i < c->nodes; i++)

@@ -2,7 +2,7 @@
  *
  * Partitions and configured nodes, from the configuration and from scontrol.
  */
-#include "sched/model.h"
+#include "sched/license.h"
 
 #include "base/buf.h"
 #include "base/hostlist.h"
@@ -354,11 +354,14 @@ int core_configure(struct core *c, const struct core_policy *policy,
                    const struct core_node_conf *nodes, size_t nodes_count,
                    bool dynamic_nodes, usec_t now, struct err *err)
 {
-    if (conf_check(partitions, partitions_count, nodes, nodes_count, err) < 0)
+    if (conf_check(partitions, partitions_count, nodes, nodes_count, err) < 0 ||
+        license_check(policy->licenses, err) < 0)
         return err->code;
     if (policy->plan_order != c->policy.plan_order)
         queue_unsorted(c);
     c->policy = *policy;
+    c->policy.licenses = NULL;
+    license_configure(c, policy->licenses);
     c->dynamic_nodes = dynamic_nodes;
     for (uint32_t i = 0; i < c->nodes; i++)
         c->node[i].configured = false;

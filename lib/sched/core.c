@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "sched/constraint.h"
 #include "sched/kin.h"
+#include "sched/license.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -159,6 +160,7 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     }
     struct core *c = xcalloc(1, sizeof *c);
     c->policy = *policy;
+    c->policy.licenses = NULL;
     c->loading = true;
     c->job_id_next = policy->job_id_first;
     c->priority_next = PRIORITY_TOP;
@@ -215,6 +217,7 @@ void core_destroy(struct core *c)
     free(c->leaf_node);
     requests_fini(c);
     constraints_fini(c);
+    license_fini(c);
     free(c->shape);
     idmap_fini(&c->node_by_name);
     intern_drop(&c->text, c->gpu_name);

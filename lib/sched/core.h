@@ -95,6 +95,7 @@ struct core_policy {
     char priority_type[16];
     enum gpu_placement gpu_placement;
     uint32_t gpu_seed;           /* of GPU_RANDOM */
+    const char *licenses;        /* "a:10,b"; read by core_configure only; NULL: none */
 };
 struct core_partition { /* strings are copied */
     const char *name;
@@ -304,6 +305,10 @@ size_t core_partition_count(const struct core *c);
 bool core_partition_view(const struct core *c, uint32_t index, struct partition_view *v);
 /* True when node belongs to partition. */
 bool core_partition_has(const struct core *c, uint32_t partition, uint32_t node);
+
+struct license_view { const char *name; uint32_t total, used, free, reserved; };
+/* false: there are not so many. */
+bool core_license_view(const struct core *c, uint32_t index, struct license_view *v);
 
 /* Live steps of a job (records of running steps; ended ones only in the store). */
 size_t core_step_count(const struct core *c, uint32_t job_id);

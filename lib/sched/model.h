@@ -25,6 +25,7 @@
 #define NONE UINT32_MAX
 #define GRES_POOLS_MAX 16  /* distinct gres name:type pairs on one node */
 #define GRES_ITEMS_MAX 8   /* gres items in one request */
+#define LICENSE_ITEMS_MAX 8 /* licenses in one request */
 #define WEIGHTS_MAX 8      /* of nodes that placement tells apart */
 #define GPUS_SHARED_MAX 16 /* on a node whose GPUs are looked at one by one */
 #define SHARES_MAX 1000    /* of one GPU */
@@ -51,6 +52,7 @@ struct req_gres {
     uint32_t per;        /* Sl__GresPer; PER_SOCKET is folded into PER_NODE */
     bool share;          /* of one GPU; per task: each of its own */
 };
+struct req_license { uint32_t name /* interned */, count; };
 struct request {
     uint32_t nodes_min, nodes_max; /* nodes_max NONE: as few as it takes */
     uint32_t ntasks;               /* 0: one a node */
@@ -65,6 +67,8 @@ struct request {
     uint32_t gres_count;
     struct req_gres gres[GRES_ITEMS_MAX];
     uint32_t constraint, prefer;   /* constraint.h; 0: none */
+    struct req_license license[LICENSE_ITEMS_MAX];
+    uint32_t licenses;
     char *nodelist, *exclude;
     uint64_t *required, *excluded; /* node sets of generation `names_gen` */
     uint32_t required_count, names_gen;
@@ -314,6 +318,8 @@ struct core {
     struct intern constraint_keys, feature_lists;
     struct constraint **constraint; /* by id */
     uint32_t constraint_cap, feature_gen;
+    struct license *license; /* license.h */
+    uint32_t licenses;
     struct shape *shape;
     uint32_t request_cap, shape_cap;
     struct partition *part;

@@ -10,7 +10,7 @@
  * that is queued has failed. A pass starts afresh only when something may fit that did not
  * fit before (plan_afresh); a job that comes meanwhile is tried alone, behind the others.
  */
-#include "sched/model.h"
+#include "sched/license.h"
 
 #include "base/buf.h"
 
@@ -117,6 +117,11 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
     }
     if (limit > pt->conf.time_max) {
         j->reason = REASON_PART_TIME_LIMIT;
+        return UNAVAILABLE;
+    }
+    if (!license_fits(c, j, end)) {
+        license_promise(c, j, now);
+        j->reason = REASON_LICENSES;
         return UNAVAILABLE;
     }
     uint64_t *closed = closed_nodes(c, end);

@@ -379,6 +379,7 @@ static const struct key keys[] = {
     {"Features", up_text, 0, AT(constraints), 0},
     {"Gres", up_gres, 0, 0, 0},
     {"JobName", up_name, RUNNING, 0, 0},
+    {"Licenses", up_text, 0, AT(licenses), 0},
     {"MailType", up_text, RUNNING, AT(mail_type), 0},
     {"MailUser", up_text, RUNNING, AT(mail_user), 0},
     {"MinCPUsNode", up_u32, 0, AT(mincpus), CPUS_PER_NODE_MAX},
@@ -416,7 +417,7 @@ static const struct key keys[] = {
 /* Keys of scontrol(1) that mean nothing here so far. */
 static const char not_built[] =
     ",AdminComment,BurstBuffer,Clusters,ClusterFeatures,CoreSpec,DelayBoot,ExitCode,Extra,"
-    "Licenses,NodeList,NumCPUs,Reboot,ReservationName,ResetAccrueTime,SiteFactor,"
+    "NodeList,NumCPUs,Reboot,ReservationName,ResetAccrueTime,SiteFactor,"
     "StepId,Switches,ThreadSpec,TimeMin,UserID,";
 
 /* The whole name, or a beginning of three letters or more that no other key has. */

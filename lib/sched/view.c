@@ -8,6 +8,7 @@
 #include "base/hostlist.h"
 #include "job/jobspec.h"
 #include "sched/kin.h"
+#include "sched/license.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ static const char *tres_text(const struct core *c, const struct job *j, uint32_t
         buf_printf(&b, ",mem=%s", mem_format_mib(mem, size));
     buf_printf(&b, ",node=%u,billing=%u", nodes, cpus);
     tres_gres(c, j, &b);
+    license_text(c, &c->request[j->request], &b);
     const char *text = arena_strdup(a, buf_str(&b));
     buf_fini(&b);
     return text;

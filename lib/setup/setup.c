@@ -30,6 +30,7 @@ void setup_policy(const struct conf *conf, struct core_policy *p)
         .backfill_candidates =
             (enum backfill_candidates)backfill_candidates_find(conf->backfill_candidates),
         .predict = conf->predict,
+        .licenses = conf->licenses,
         .mem_default_per_cpu_mib = conf->mem_default_per_cpu_mib,
         .mem_default_per_node_mib = conf->mem_default_per_node_mib,
     };

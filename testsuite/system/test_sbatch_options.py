@@ -64,7 +64,7 @@ def test_what_is_no_batch_script_is_refused(cluster, content, words):
     ("#SBATCH -n 2 stray\n", 2, ["stray"]),
     ("#SBATCH --job-name='open\n", 2, ["'"]),
     ("#SBATCH --ntasks==2\n", 2, ["ntasks"]),
-    ("#SBATCH --licenses=a\n", 2, ["licenses", "not built"]),
+    ("#SBATCH --reboot\n", 2, ["reboot", "not built"]),
     ("#SBATCH hetjob\n", 2, ["not built"]),
 ])
 def test_a_wrong_directive_names_file_line_and_word(cluster, directives, line, words):
@@ -423,7 +423,7 @@ def test_mail_is_not_forgotten_silently(cluster):
 
 
 @pytest.mark.parametrize("option", [
-    "--licenses=a", "--reservation=a", "--switches=1", "--spread-job", "-S1",
+    "--reservation=a", "--switches=1", "--spread-job", "-S1",
     "--time-min=1", "--delay-boot=1", "--exclusive=user", "--exclusive=mcs", "--wait-all-nodes=1",
     "--clusters=a", "--container=/x", "--bb=x", "--profile=all", "--reboot", "--power=x",
     "--cpu-freq=high", "--gres-flags=x", "--network=x", "--mcs-label=x", "--acctg-freq=1",

@@ -181,7 +181,8 @@ static const struct core_policy policy = {.kill_wait = 30 * USEC_PER_SEC,
                                           .requeue_default = true,
                                           .return_to_service = 2,
                                           .backfill = BACKFILL_CONSERVATIVE,
-                                          .backfill_depth = 2};
+                                          .backfill_depth = 2,
+                                          .licenses = "tool:3,other:2"};
 static const struct core_partition parts[] = {
     {.name = "main",
      .nodes = "ALL",
@@ -560,6 +561,10 @@ void world_crash(struct world *w, bool lands)
 void world_check(struct world *w)
 {
     struct err err = {0};
+    struct license_view lic;
+    for (uint32_t i = 0; core_license_view(w->core, i, &lic); i++)
+        if (lic.used > lic.total)
+            broken(w, "%u of %u licenses %s are in use", lic.used, lic.total, lic.name);
     if (core_check(w->core, &err) < 0)
         broken(w, "%s", err.text);
 }

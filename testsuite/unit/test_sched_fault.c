@@ -111,6 +111,7 @@ static void wish_size(struct world *w, struct wish *s)
 static void wish_make(struct world *w, struct wish *s)
 {
     static char names[3][8] = {"job", "other", "third"};
+    static char licenses[4][16] = {"tool", "tool:2", "other,tool:3", "tool:4"};
     memset(s, 0, sizeof *s);
     sl__job_spec__init(&s->spec);
     s->spec.name = names[world_below(w, 3)];
@@ -127,6 +128,8 @@ static void wish_make(struct world *w, struct wish *s)
         s->need = need_draw(w, s->depend, sizeof s->depend);
         s->spec.dependency = s->depend;
     }
+    if (world_chance(w, 15))
+        s->spec.licenses = licenses[world_below(w, 4)];
     s->spec.hold = world_chance(w, 8);
     s->spec.requeue = world_below(w, 3);
     if (world_chance(w, 5))
