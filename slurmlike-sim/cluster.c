@@ -19,7 +19,7 @@
 
 /* ---- from a struct conf ---------------------------------------------------------------- */
 
-static int gpus_of(const struct conf_node *entry, uint32_t *gpus, struct err *err)
+static int gpus_of(const struct conf_node *entry, uint32_t *gpus, bool *shares, struct err *err)
 {
     struct arena a;
     Sl__GresReq **list = NULL;
@@ -29,9 +29,11 @@ static int gpus_of(const struct conf_node *entry, uint32_t *gpus, struct err *er
         return 0;
     arena_init(&a);
     int rc = gres_parse(entry->gres, SL__GRES_PER__GRES_PER_NODE, &a, &list, &n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
+    for (size_t i = 0; rc == 0 && i < n; i++) {
         if (strcmp(list[i]->name, "gpu") == 0)
             *gpus += (uint32_t)list[i]->count;
+        *shares = *shares || strcmp(list[i]->name, "gpu_milli") == 0;
+    }
     arena_fini(&a);
     return rc;
 }
@@ -42,7 +44,7 @@ static int entry_add(struct cluster *cl, const struct conf_node *entry, struct e
     if (entry->cpus == 0)
         return err_set(err, -EINVAL, "nodes: %.64s: a simulation needs `cpus`", entry->names);
     struct hostlist *names = hostlist_create(entry->names, err);
-    int rc = names ? gpus_of(entry, &gpus, err) : -EINVAL;
+    int rc = names ? gpus_of(entry, &gpus, &cl->gpu_shares, err) : -EINVAL;
     size_t n = rc == 0 ? hostlist_count(names) : 0;
     cl->node = xrealloc(cl->node, (cl->nodes + n + 1) * sizeof *cl->node);
     for (size_t i = 0; i < n; i++) {
@@ -136,8 +138,8 @@ static int table_line(char *line, bool gpus_only, struct buf *out, struct err *e
                out->data[out->len - 1] == '(' ? "" : ",", field[0], (long long)milli / 1000,
                (long long)mem);
     if (gpus)
-        buf_printf(out, " gres = \"gpu:%s%s%lld\";", field[4], field[4][0] ? ":" : "",
-                   (long long)gpus);
+        buf_printf(out, " gres = \"gpu:%s%s%lld,gpu_milli:%lld\";", field[4],
+                   field[4][0] ? ":" : "", (long long)gpus, 1000 * (long long)gpus);
     buf_puts(out, " }");
     return 0;
 }

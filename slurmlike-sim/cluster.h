@@ -20,6 +20,7 @@ struct cluster {
     size_t nodes;
     bool is_pool;          /* interchangeable processors: one node, its cores not told apart */
     uint32_t procs, gpus;  /* in all */
+    bool gpu_shares;       /* GPUs can be shared out in thousandths (gres gpu_milli) */
     uint32_t gpus_node_max; /* of the node with most */
     struct arena arena;
 };

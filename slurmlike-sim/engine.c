@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
+#include "frag.h"
 #include "heap.h"
+#include "random.h"
 #include "sim.h"
 #include "submit.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +16,15 @@
 #define WORK_BUDGET 1000000u  /* of a slice of a pass; slices follow at once */
 #define PROGRESS_EVERY 16384u /* instants */
 #define NOBODY UINT32_MAX
+#define FRAG_TIMES 500        /* fragments are measured, from the first to the last submission */
 
 struct playing { /* of a job, beside its job_run */
     uint32_t id;        /* the core's */
     uint32_t restart;   /* of the run that the core knows of */
     uint32_t ticket;    /* of its end event: others of it are void */
     usec_t left;        /* run time that is left, while suspended */
-    bool running, lost; /* lost: a node of it is dead: no end will be reported */
+    bool waiting, running;
+    bool lost;          /* a node of it is dead: no end will be reported */
 };
 
 struct engine {
@@ -37,7 +42,9 @@ struct engine {
     size_t arrived;        /* jobs of the trace that were submitted */
     uint32_t procs, gpus, queued;
     uint32_t *boots;       /* of each node */
-    uint64_t random;
+    struct frag frag;      /* where the machine has GPUs */
+    usec_t frag_next, frag_step;
+    struct random random;
     struct err *err;
     int rc;
 };
@@ -93,6 +100,29 @@ static void run_over(struct engine *e, uint32_t job)
     e->res->run[job].end = e->now;
 }
 
+static void waits(struct engine *e, uint32_t job, bool waiting)
+{
+    struct playing *p = &e->play[job];
+    if (p->waiting == waiting)
+        return;
+    p->waiting = waiting;
+    e->queued += waiting ? 1 : -1u;
+    if (e->queued > e->res->queued_max)
+        e->res->queued_max = e->queued;
+}
+
+/* After the core ended a run by itself: is it over, and does the job wait again? */
+static void look(struct engine *e, uint32_t job)
+{
+    struct job_view v;
+    if (!core_job_view(e->core, e->play[job].id, false, &v))
+        return;
+    if (v.state != JOB_RUNNING && v.state != JOB_SUSPENDED)
+        run_over(e, job);
+    if (v.state == JOB_PENDING && !(v.flags & JOBF_COMPLETING))
+        waits(e, job, true);
+}
+
 static int64_t run_seconds(const struct trace_job *t)
 {
     return t->limit > 0 && t->run > t->limit ? t->limit : t->run;
@@ -111,7 +141,7 @@ static void on_launch(struct engine *e, const struct effect *f)
     r->nodes = core_job_nodes(e->core, f->job_id);
     e->procs += r->procs;
     e->gpus += r->gpus;
-    e->queued--;
+    waits(e, job, false);
     e->res->starts++;
     end_at(e, job, e->now + run_seconds(&e->o->trace->job[job]) * USEC_PER_SEC);
     for (uint32_t i = 0; i < r->nodes; i++)
@@ -136,12 +166,9 @@ static void on_terminate(struct engine *e, const struct effect *f)
         }
         return;
     }
-    bool was = p->running;
     run_over(e, job);
     report(e, job, f->node, SL__REPORT_KIND__REPORT_NODE_CLEAN, false);
-    struct job_view v;
-    if (was && core_job_view(e->core, f->job_id, false, &v) && v.state == JOB_PENDING)
-        e->queued++;
+    look(e, job);
 }
 
 /* What the core wants done. Doing it has effects too: they go to the end of the list. */
@@ -153,6 +180,8 @@ static void carry_out(struct engine *e)
             on_launch(e, &f);
         else if (f.kind == EFFECT_TERMINATE)
             on_terminate(e, &f);
+        else if (f.kind == EFFECT_NOTIFY && e->play[job_of(e, f.job_id)].lost)
+            look(e, job_of(e, f.job_id));
     }
     batch_clear(&e->batch);
 }
@@ -198,8 +227,7 @@ static void arrive(struct engine *e)
                           : submit_job(e->core, e->o->cluster, t, e->now, &e->batch, &err);
     if (id > 0) {
         id_note(e, (uint32_t)id, job);
-        if (++e->queued > e->res->queued_max)
-            e->res->queued_max = e->queued;
+        waits(e, job, true);
     } else if (e->res->refused++ == 0) {
         snprintf(e->res->refused_text, sizeof e->res->refused_text, "job %u: %.400s", t->number,
                  err.text);
@@ -216,19 +244,10 @@ static usec_t next_arrival(const struct engine *e)
 
 /* ---- failures of nodes ------------------------------------------------------------------------ */
 
-/* xorshift64*: a run is a function of its seed alone. */
-static double random_unit(struct engine *e)
-{
-    e->random ^= e->random >> 12;
-    e->random ^= e->random << 25;
-    e->random ^= e->random >> 27;
-    return (double)((e->random * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
-}
-
 static usec_t random_span(struct engine *e, usec_t mean)
 {
-    double u = random_unit(e);
-    double span = -(double)mean * __builtin_log(u > 0 ? u : 1e-18);
+    double u = random_unit(&e->random);
+    double span = -(double)mean * log(u > 0 ? u : 1e-18);
     return span < (double)USEC_PER_SEC ? USEC_PER_SEC : (usec_t)span;
 }
 
@@ -368,6 +387,18 @@ static void sample(struct engine *e)
     r->sample[r->samples++] = (struct sample){e->now, e->procs, e->gpus, e->queued};
 }
 
+/* What was true from the last instant up to the next. */
+static void fragments(struct engine *e, usec_t next)
+{
+    while (e->frag_next < next && next_arrival(e) != INT64_MAX) {
+        struct frag_sum f = frag_measure(&e->frag, e->core);
+        e->res->fragment += f.fragment;
+        e->res->idle += f.idle;
+        e->res->measured++;
+        e->frag_next += e->frag_step;
+    }
+}
+
 /* The next time at which something happens; INT64_MAX: all is over. With failing nodes
  * events never end, jobs do. */
 static usec_t next_time(const struct engine *e)
@@ -386,6 +417,7 @@ static int instants(struct engine *e)
         usec_t next = next_time(e);
         if (next == INT64_MAX || e->rc < 0)
             return e->rc;
+        fragments(e, next);
         e->now = next;
         collect(e);
         if (e->o->ties == TIES_PYSS)
@@ -404,7 +436,7 @@ static int engine_init(struct engine *e, struct err *err)
     const struct trace *t = e->o->trace;
     e->origin = (t->unix_start ? t->unix_start : SIM_EPOCH) * USEC_PER_SEC;
     e->now = virtual_time(e, t->count ? t->job[0].submit : 0);
-    e->random = e->o->seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    random_init(&e->random, e->o->seed);
     e->res->run = xcalloc(t->count, sizeof *e->res->run);
     e->res->runs = t->count;
     e->play = xcalloc(t->count, sizeof *e->play);
@@ -414,6 +446,10 @@ static int engine_init(struct engine *e, struct err *err)
     e->core = cluster_core(e->o->cluster, e->o->policy, e->now, err);
     if (!e->core)
         return err && err->code ? err->code : -EINVAL;
+    e->frag_step = 1 + (virtual_time(e, t->job[t->count - 1].submit) - e->now) / FRAG_TIMES;
+    e->frag_next = e->o->cluster->gpus ? e->now + e->frag_step : INT64_MAX;
+    if (e->o->cluster->gpus)
+        frag_init(&e->frag, e->o->cluster, t);
     for (uint32_t i = 0; e->o->mtbf && i < e->o->cluster->nodes; i++)
         node_event(e, i, EVENT_FAIL, e->o->mtbf);
     return 0;
@@ -424,6 +460,7 @@ static void engine_fini(struct engine *e)
     core_destroy(e->core);
     batch_fini(&e->batch);
     heap_fini(&e->events);
+    frag_fini(&e->frag);
     free(e->play);
     free(e->boots);
     free(e->job_of_id);
@@ -454,6 +491,10 @@ int engine_run(const struct engine_options *o, struct engine_result *res, struct
     if (rc == 0 && core_job_count(e.core, true) > 0)
         rc = stuck(&e, err);
     engine_fini(&e);
+    if (res->measured) {
+        res->fragment /= (double)res->measured;
+        res->idle /= (double)res->measured;
+    }
     res->wall = clock_mono_usec() - began;
     if (rc < 0)
         engine_result_fini(res);

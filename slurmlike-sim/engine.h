@@ -48,6 +48,8 @@ struct engine_result {
     char refused_text[ERR_TEXT_MAX]; /* why, of the first */
     size_t starts;           /* decisions to start a job, restarts included */
     size_t passes, failures; /* of nodes */
+    double fragment, idle;   /* GPUs that are of no use, and idle ones: means over time */
+    size_t measured;         /* so many times */
     uint32_t queued_max;
     usec_t wall;             /* time that it took */
 };

@@ -39,21 +39,38 @@ static void progress(double share, void *arg)
     fprintf(stderr, "\r%s: %3.0f %%", (const char *)arg, 100 * share);
 }
 
+static bool shows_progress(const struct sim *s)
+{
+    return !s->opt.quiet && isatty(STDERR_FILENO);
+}
+
+static void progress_end(const struct sim *s, const char *name)
+{
+    if (shows_progress(s))
+        fprintf(stderr, "\r%*s\r", (int)strlen(name) + 8, "");
+}
+
+static struct engine_options engine_options(const struct sim *s, const char *name,
+                                            const struct core_policy *policy)
+{
+    return (struct engine_options){
+        .cluster = &s->cluster, .trace = &s->trace, .policy = policy, .ties = s->opt.ties,
+        .samples = s->opt.svg != NULL, .mtbf = s->opt.mtbf, .mttr = s->opt.mttr,
+        .seed = s->opt.seed, .progress = shows_progress(s) ? progress : NULL,
+        .progress_arg = (void *)name};
+}
+
 static int run_policy(struct sim *s, const char *name, struct engine_options *eo,
                       struct engine_result *res, struct err *err)
 {
     struct core_policy policy;
-    bool shown = !s->opt.quiet && isatty(STDERR_FILENO);
     int rc = policy_load(name, &policy, err);
     if (rc < 0)
         return rc;
-    *eo = (struct engine_options){
-        .cluster = &s->cluster, .trace = &s->trace, .policy = &policy, .ties = s->opt.ties,
-        .samples = s->opt.svg != NULL, .mtbf = s->opt.mtbf, .mttr = s->opt.mttr,
-        .seed = s->opt.seed, .progress = shown ? progress : NULL, .progress_arg = (void *)name};
+    *eo = engine_options(s, name, &policy);
     rc = engine_run(eo, res, err);
-    if (shown)
-        fprintf(stderr, "\r%*s\r", (int)strlen(name) + 8, "");
+    eo->policy = NULL; /* it was ours */
+    progress_end(s, name);
     return rc;
 }
 
@@ -123,6 +140,30 @@ static int run_compared(struct sim *s, struct err *err)
     return rc;
 }
 
+static int run_arrive(struct sim *s, struct err *err)
+{
+    const struct options *o = &s->opt;
+    struct arrive_result *res = xcalloc(o->policies, sizeof *res);
+    int rc = 0;
+    if (!o->quiet)
+        report_arrive_head(stdout, o->until, o->runs);
+    for (size_t i = 0; rc == 0 && i < o->policies; i++) {
+        struct core_policy policy;
+        rc = policy_load(o->policy[i], &policy, err);
+        if (rc < 0)
+            break;
+        struct engine_options eo = engine_options(s, o->policy[i], &policy);
+        rc = arrive_run(&eo, o->until, o->runs, &res[i], err);
+        progress_end(s, o->policy[i]);
+        if (rc == 0)
+            report_arrive(stdout, o->policy[i], &res[i]);
+    }
+    if (rc == 0 && o->curve)
+        rc = report_curve(o->curve, o->policy, res, o->policies, err);
+    free(res);
+    return rc;
+}
+
 static int run(struct sim *s, struct err *err)
 {
     const struct options *o = &s->opt;
@@ -131,13 +172,17 @@ static int run(struct sim *s, struct err *err)
         return rc;
     if (o->half)
         trace_half(&s->trace, o->half == 2);
+    if (o->no_memory)
+        trace_no_memory(&s->trace);
     if (o->exact)
         trace_limits_exact(&s->trace);
     rc = machine(s, err);
     if (rc == 0 && !o->quiet)
         report_head(stdout, o->trace, &s->trace, &s->cluster);
     if (rc == 0)
-        rc = o->compare ? run_compared(s, err) : run_one(s, err);
+        rc = o->arrive    ? run_arrive(s, err)
+             : o->compare ? run_compared(s, err)
+                          : run_one(s, err);
     cluster_fini(&s->cluster);
     trace_fini(&s->trace);
     return rc;

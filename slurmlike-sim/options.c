@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include "arrive.h"
 #include "base/buf.h"
 #include "policy.h"
 #include "sim.h"
@@ -11,8 +12,8 @@
 #include <string.h>
 
 enum opt { OPT_NONE = 256, OPT_PROCS, OPT_CLUSTER, OPT_NODES, OPT_GPU_NODES, OPT_POLICY,
-           OPT_COMPARE, OPT_BASELINE, OPT_TIES, OPT_ESTIMATES, OPT_HALF, OPT_FAILURES,
-           OPT_SEED, OPT_JOBS, OPT_SVG, OPT_QUIET, OPT_HELP, OPT_VERSION };
+           OPT_COMPARE, OPT_BASELINE, OPT_TIES, OPT_ESTIMATES, OPT_NO_MEMORY, OPT_HALF, OPT_FAILURES,
+           OPT_SEED, OPT_ARRIVE, OPT_UNTIL, OPT_RUNS, OPT_CURVE, OPT_JOBS, OPT_SVG, OPT_QUIET, OPT_HELP, OPT_VERSION };
 
 static const struct row {
     enum opt opt;
@@ -41,12 +42,21 @@ static const struct row {
      "of a run that reaches its limit are free from the first of them on."},
     {OPT_ESTIMATES, "estimates", "requested|exact",
      "exact: each job's limit is its run time. Default: requested."},
+    {OPT_NO_MEMORY, "no-memory", NULL, "Jobs ask for no memory, whatever the trace says."},
     {OPT_HALF, "half", "first|second",
      "Only this half of the jobs: to choose parameters on one and test them on the other."},
     {OPT_FAILURES, "failures", "MTBF,MTTR",
      "Each node fails, and comes back, at random: mean times in the notation of --time of "
      "sbatch(1), \"30-0,4:00:00\"."},
     {OPT_SEED, "seed", "N", "Of what is random. Default: 1."},
+    {OPT_ARRIVE, "arrive", "random",
+     "Jobs only arrive, in random order, and nothing ends: how full do the GPUs become, and "
+     "how much of the idle ones is fragments? A job that cannot start is turned away."},
+    {OPT_UNTIL, "until", "PERCENT",
+     "Of --arrive: until the GPUs of what arrived are so many percent of the machine's, with "
+     "jobs drawn again from the trace when it has fewer. Default: 130%."},
+    {OPT_RUNS, "runs", "N", "Of --arrive: means over N seeds, from --seed on. Default: 10."},
+    {OPT_CURVE, "curve", "FILE.csv", "Of --arrive: writes the figures at each percent."},
     {OPT_JOBS, "jobs", "FILE.csv", "Writes a line for each job."},
     {OPT_SVG, "svg", "PREFIX",
      "Draws PREFIX-use.svg (use and queue over time) and PREFIX-wait.svg (the share of jobs "
@@ -177,6 +187,9 @@ static int set(struct options *o, enum opt opt, char *value, struct err *err)
         rc = one_of("estimates", value, "requested", "exact", &v, err);
         o->exact = v;
         break;
+    case OPT_NO_MEMORY:
+        o->no_memory = true;
+        break;
     case OPT_HALF:
         rc = one_of("half", value, "first", "second", &v, err);
         o->half = 1 + v;
@@ -185,6 +198,24 @@ static int set(struct options *o, enum opt opt, char *value, struct err *err)
         return failures_parse(o, value, err);
     case OPT_SEED:
         return num_parse_u64("--seed", value, 0, UINT32_MAX, &o->seed, err);
+    case OPT_ARRIVE:
+        o->arrive = true;
+        return strcmp(value, "random") == 0
+                   ? 0
+                   : err_set(err, -EINVAL, "--arrive: \"%.64s\" is not random", value);
+    case OPT_UNTIL:
+        if (*value && value[strlen(value) - 1] == '%')
+            value[strlen(value) - 1] = '\0';
+        rc = num_parse_u64("--until", value, 1, ARRIVE_PERCENT_MAX, &n, err);
+        o->until = rc == 0 ? (uint32_t)n : 0;
+        break;
+    case OPT_RUNS:
+        rc = num_parse_u64("--runs", value, 1, 10000, &n, err);
+        o->runs = rc == 0 ? (uint32_t)n : 0;
+        break;
+    case OPT_CURVE:
+        o->curve = value;
+        break;
     case OPT_JOBS:
         o->jobs_csv = value;
         break;
@@ -242,6 +273,9 @@ static int options_check(const struct options *o, struct err *err)
         return err_set(err, -EINVAL, "--compare: with what? Name a second policy");
     if (o->compare && (o->baseline || o->jobs_csv))
         return err_set(err, -EINVAL, "--baseline and --jobs are for one policy, not --compare");
+    if (o->arrive && (o->jobs_csv || o->svg || o->baseline || o->mtbf || o->procs))
+        return err_set(err, -EINVAL, "--arrive goes with --cluster or --nodes, --policy or "
+                       "--compare, --until, --runs, --seed and --curve");
     if (o->mtbf && !o->cluster && !o->nodes)
         return err_set(err, -EINVAL, "--failures needs nodes: --cluster or --nodes");
     return 0;
@@ -251,7 +285,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 {
     struct option known[ROWS + 1] = {{0}};
     int c, rc = 0;
-    *o = (struct options){.seed = 1};
+    *o = (struct options){.seed = 1, .until = 130, .runs = 10};
     for (size_t i = 0; i < ROWS; i++)
         known[i] = (struct option){rows[i].name,
                                    rows[i].argument ? required_argument : no_argument, NULL,

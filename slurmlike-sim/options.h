@@ -23,10 +23,14 @@ struct options {
     uint32_t procs;                   /* 0: as the trace says */
     bool gpu_nodes;                   /* of the table: nodes with GPUs only */
     enum ties ties;
+    bool no_memory;                   /* jobs ask for none */
     bool exact;                       /* limits are the run times */
     int half;                         /* 0: all, 1, 2 */
     usec_t mtbf, mttr;
     uint64_t seed;
+    bool arrive;                      /* jobs only arrive, in random order */
+    uint32_t until, runs;             /* percent of the GPUs; seeds */
+    const char *curve;                /* file */
     const char *jobs_csv, *svg;
     bool quiet, help, version;
 };

@@ -29,6 +29,14 @@ static const struct {
      "no job may delay any that came before it"},
     {"fcfs", "scheduler = { order = \"fcfs\"; backfill = \"none\"; predict = false; };",
      "first come, first served, nothing else"},
+    {"fgd", "scheduler = { gpu_placement = \"fgd\"; };",
+     "the default, GPUs where least becomes useless"},
+    {"bestfit", "scheduler = { gpu_placement = \"bestfit\"; };",
+     "the default, GPUs where least is left over"},
+    {"packing", "scheduler = { gpu_placement = \"packing\"; };",
+     "the default, GPUs on what is in use"},
+    {"random", "scheduler = { gpu_placement = \"random\"; };",
+     "the default, GPUs anywhere"},
 };
 #define PRESETS (sizeof presets / sizeof *presets)
 

@@ -5,6 +5,12 @@
 #include <fcntl.h>
 #include <string.h>
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 void report_head(FILE *out, const char *path, const struct trace *t, const struct cluster *cl)
 {
     fprintf(out, "trace      %s: %zu jobs of %u users", path, t->count, t->users);
@@ -38,6 +44,7 @@ static const struct row rows[] = {
     {"makespan, h", "%.1f", AT(makespan), 1 / 3600.0},
     {"fairness between users", "%.3f", AT(jain), 1},
     {"nodes of a job", "%.2f", AT(nodes_avg), 1},
+    {"fragments of idle GPUs, %", "%.2f", AT(fragments), 100},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 static const struct row worse_row = {"users worse off, %", "%.1f", AT(users_worse), 100};
@@ -79,10 +86,8 @@ void report_stats(FILE *out, const char *policy, const struct stats *s,
 void report_table(FILE *out, const char *const *policy, const struct stats *s, size_t n)
 {
     fprintf(out, "%-26s", "");
-    for (size_t k = 0; k < n; k++) {
-        const char *slash = strrchr(policy[k], '/');
-        fprintf(out, " %15.15s", slash ? slash + 1 : policy[k]);
-    }
+    for (size_t k = 0; k < n; k++)
+        fprintf(out, " %15.15s", base_name(policy[k]));
     fputc('\n', out);
     for (size_t i = 0; i <= ROWS; i++) {
         const struct row *r = i < ROWS ? &rows[i] : &worse_row;
@@ -102,6 +107,14 @@ void report_line(FILE *out, const struct stats *s)
 {
     fprintf(out, "jobs=%zu avg_wait=%.1f avg_bsld=%.3f max_wait=%.0f util=%.4f\n", s->jobs,
             s->wait_avg, s->bsld_avg, s->wait_max, s->util);
+}
+
+static int file_close(FILE *f, const char *path, struct err *err)
+{
+    bool bad = ferror(f);
+    if (fclose(f) != 0 || bad)
+        return err_errno(err, "%s", path);
+    return 0;
 }
 
 int report_jobs(const char *path, const struct trace *t, const struct engine_result *res,
@@ -127,8 +140,55 @@ int report_jobs(const char *path, const struct trace *t, const struct engine_res
                 (long long)j->submit + wait + run, wait, run, run_bsld(r), r->procs, r->gpus,
                 r->nodes, r->restarts);
     }
-    bool bad = ferror(f);
-    if (fclose(f) != 0 || bad)
+    return file_close(f, path, err);
+}
+
+/* ---- --arrive ------------------------------------------------------------------------------ */
+
+void report_arrive_head(FILE *out, uint32_t percent, uint32_t seeds)
+{
+    fprintf(out, "arrival    random order, until %u %% of the GPUs; means of %u seeds\n", percent,
+            seeds);
+}
+
+static void at_percent(FILE *out, const char *name, const double *v, uint32_t p, uint32_t most)
+{
+    if (p <= most)
+        fprintf(out, " %s_%u=%.2f", name, p, v[p]);
+}
+
+void report_arrive(FILE *out, const char *policy, const struct arrive_result *res)
+{
+    fprintf(out, "policy=%s jobs=%zu placed=%zu", base_name(policy), res->jobs, res->placed);
+    if (res->percent > 100)
+        at_percent(out, "alloc", res->alloc, 100, res->percent);
+    at_percent(out, "alloc", res->alloc, res->percent, res->percent);
+    at_percent(out, "fragment", res->fragment, 80, res->percent);
+    at_percent(out, "fragment", res->fragment, 90, res->percent);
+    fputc('\n', out);
+}
+
+static void curve(FILE *f, const char *metric, const char *policy, const double *v, uint32_t n)
+{
+    fprintf(f, "%s,%s", metric, base_name(policy));
+    for (uint32_t p = 0; p <= n; p++)
+        fprintf(f, ",%.3f", v[p]);
+    fputc('\n', f);
+}
+
+int report_curve(const char *path, const char *const *policy, const struct arrive_result *res,
+                 size_t n, struct err *err)
+{
+    FILE *f = fopen(path, "we");
+    if (!f)
         return err_errno(err, "%s", path);
-    return 0;
+    fprintf(f, "metric,policy");
+    for (uint32_t p = 0; n && p <= res[0].percent; p++)
+        fprintf(f, ",%u", p);
+    fputc('\n', f);
+    for (size_t i = 0; i < n; i++) {
+        curve(f, "gpu_alloc_pct", policy[i], res[i].alloc, res[i].percent);
+        curve(f, "frag_ratio_pct", policy[i], res[i].fragment, res[i].percent);
+    }
+    return file_close(f, path, err);
 }

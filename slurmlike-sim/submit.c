@@ -31,8 +31,9 @@ static void spec_gpus(Sl__JobSpec *s, struct parts *p, const struct cluster *cl,
         s->mem_per_node_mib = (t->mem_mib + nodes - 1) / nodes;
     if (!t->gpus)
         return;
-    p->gres.name = "gpu";
-    p->gres.count = share(t->gpus, nodes);
+    bool part = cl->gpu_shares && t->gpus == 1 && t->gpu_milli < 1000;
+    p->gres.name = part ? "gpu_milli" : "gpu";
+    p->gres.count = part ? t->gpu_milli : share(t->gpus, nodes);
     p->gres.per = SL__GRES_PER__GRES_PER_NODE;
     p->list[0] = &p->gres;
     s->gres = p->list;

@@ -155,3 +155,9 @@ void trace_limits_exact(struct trace *t)
         if (t->job[i].run > 0)
             t->job[i].limit = t->job[i].run;
 }
+
+void trace_no_memory(struct trace *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        t->job[i].mem_mib = 0;
+}

@@ -49,6 +49,7 @@ void trace_fini(struct trace *t);
 void trace_half(struct trace *t, bool second);
 /* Each limit becomes the run time: what a scheduler could do that knew it. */
 void trace_limits_exact(struct trace *t);
+void trace_no_memory(struct trace *t); /* no job asks for memory */
 
 /* For the readers. */
 struct trace_job *trace_add(struct trace *t);

@@ -297,6 +297,10 @@ size_t core_node_count(const struct core *c);
 bool core_node_view(const struct core *c, uint32_t index, struct node_view *v);
 long core_node_find(const struct core *c, const char *name);
 const char *core_node_name(const struct core *c, uint32_t index); /* index: below the count */
+/* What is free on a node: cpus, and thousandths of each of its GPUs (up to cap); how many GPUs
+ * it has. For measurements. */
+size_t core_node_free(const struct core *c, uint32_t index, uint32_t *cpus, uint16_t *gpu_milli,
+                      size_t cap);
 /* May uid reach processes on the node (has a job there)? For PAM and routes. */
 bool core_node_has_user(const struct core *c, uint32_t index, uint32_t uid);
 

@@ -383,6 +383,24 @@ static enum node_state node_state(const struct node *n, uint32_t *flags)
     return n->cores_free == 0 || n->exclusive ? NODE_ALLOCATED : NODE_MIXED;
 }
 
+size_t core_node_free(const struct core *c, uint32_t index, uint32_t *cpus, uint16_t *gpu_milli,
+                      size_t cap)
+{
+    const struct node *n = &c->node[index];
+    size_t gpus = 0;
+    *cpus = n->cores_free * n->threads;
+    for (uint32_t p = 0; p < n->pools_count; p++)
+        for (uint32_t i = 0; n->pool[p].name == c->gpu_name && i < n->pool[p].count && gpus < cap;
+             i++) {
+            uint32_t g = n->pool[p].first + i;
+            uint32_t taken = bs_test(n->pool[p].used, i)   ? 1000
+                             : n->pool[p].first == NONE ? 0
+                                                           : 1000 * n->gpu_shared[g] / n->gpu_whole;
+            gpu_milli[gpus++] = (uint16_t)(1000 - taken);
+        }
+    return gpus;
+}
+
 const char *core_node_name(const struct core *c, uint32_t index)
 {
     return c->node[index].name;

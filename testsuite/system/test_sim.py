@@ -154,3 +154,37 @@ def test_drawings_are_svg_and_show_each_policy(tmp_path):
         assert all("nan" not in e.get("points") for e in lines)
     r = sim("--svg", "/does/not/exist/x", log)
     assert r.returncode == 1 and "/does/not/exist/x-use.svg" in r.stderr
+
+
+def gpu_machine(tmp_path):
+    nodes = tmp_path / "nodes.csv"
+    nodes.write_text("sn,cpu_milli,memory_mib,gpu,model\na-1,8000,1024,1,T4\na-2,8000,1024,1,T4\n"
+                     "a-3,8000,1024,0,\n")
+    return nodes
+
+
+def test_gpus_are_shared_by_thousandths(tmp_path):
+    """0.6 + 0.4 on one GPU, a whole one on the other; another 0.4 waits for the end of the
+    first."""
+    trace = tmp_path / "g.csv"
+    trace.write_text("job_id,submit_s,run_s,cpus,gpus,gpu_milli\n"
+                     "a,0,10,1,1,600\nb,0,30,1,1,1000\nc,1,30,1,1,400\nd,2,5,1,1,400\n")
+    assert waits(tmp_path, trace, "--nodes", gpu_machine(tmp_path), "--policy=fgd") == [0, 0, 0, 8]
+
+
+def test_what_only_arrives_fills_the_gpus(tmp_path):
+    """Two GPUs, jobs of 0.6: after the fourth 2.4 GPUs have arrived, and 1.2 are allocated.
+    What is left of each GPU, 0.4, is of no use to any of them."""
+    trace = tmp_path / "g.csv"
+    trace.write_text("job_id,submit_s,run_s,cpus,gpus,gpu_milli\na,0,10,1,1,600\n")
+    curve = tmp_path / "curve.csv"
+    r = sim("--arrive", "random", "--until", "110%", "--runs", "3", "--nodes",
+            gpu_machine(tmp_path), "--gpu-nodes", "--policy=fgd", "--curve", curve, trace)
+    assert r.returncode == 0, r.stderr
+    found = dict(p.split("=") for p in r.stdout.splitlines()[-1].split())
+    assert (found["jobs"], found["placed"]) == ("12", "6")
+    assert (found["alloc_100"], found["alloc_110"], found["fragment_90"]) == ("60.00", "60.00", "100.00")
+    rows = {row["metric"]: row for row in csv.DictReader(curve.open(encoding="utf-8"))}
+    assert rows["gpu_alloc_pct"]["30"] == "30.000" and rows["frag_ratio_pct"]["0"] == "28.571"
+    r = sim("--arrive", "random", "--procs", "4", trace)
+    assert r.returncode == 1 and "--nodes" in r.stderr
