@@ -99,6 +99,8 @@ static void report_take(struct ctld *d, const char *node, const Sl__JobReport *r
 
     cmd.report.node = node;
     cmd.report.report = r;
+    if (r->step) /* the node does not know by whom */
+        r->step->kill_uid = persist_step_killer(d, r);
     if (r->kind == SL__REPORT_KIND__REPORT_STEP_END && !r->step)
         persist_step_died(d, r); /* before the core forgets what it knows of it */
     /* One that the core will not have is acknowledged all the same: it would be

@@ -240,33 +240,41 @@ void persist_step_report(struct ctld *d, const Sl__JobReport *report)
     loop_note_write(d);
 }
 
-void persist_step_died(struct ctld *d, const Sl__JobReport *report)
-{
-    size_t count = core_step_count(d->core, report->job_id);
-    for (size_t i = 0; i < count; i++) {
-        const Sl__StepRecord *known = core_step_at(d->core, report->job_id, i);
-        if (!known || known->step_id != report->step_id || known->restart != report->restart)
-            continue;
-        Sl__StepRecord s = *known;
-        s.end = report->time;
-        s.state = report->state;
-        s.exit_status = report->exit_status;
-        step_put(d, &s, report->usage);
-        loop_note_write(d);
-        return;
-    }
-}
-
-static void step_note(struct ctld *d, uint32_t job_id, uint32_t step_id)
+static const Sl__StepRecord *step_known(struct ctld *d, uint32_t job_id, uint32_t step_id)
 {
     size_t count = core_step_count(d->core, job_id);
     for (size_t i = 0; i < count; i++) {
         const Sl__StepRecord *s = core_step_at(d->core, job_id, i);
-        if (s && s->step_id == step_id) {
-            step_put(d, s, NULL);
-            return;
-        }
+        if (s && s->step_id == step_id)
+            return s;
     }
+    return NULL;
+}
+
+uint32_t persist_step_killer(struct ctld *d, const Sl__JobReport *report)
+{
+    const Sl__StepRecord *s = step_known(d, report->job_id, report->step_id);
+    return s && s->restart == report->restart ? s->kill_uid : 0;
+}
+
+void persist_step_died(struct ctld *d, const Sl__JobReport *report)
+{
+    const Sl__StepRecord *known = step_known(d, report->job_id, report->step_id);
+    if (!known || known->restart != report->restart)
+        return;
+    Sl__StepRecord s = *known;
+    s.end = report->time;
+    s.state = report->state;
+    s.exit_status = report->exit_status;
+    step_put(d, &s, report->usage);
+    loop_note_write(d);
+}
+
+static void step_note(struct ctld *d, uint32_t job_id, uint32_t step_id)
+{
+    const Sl__StepRecord *s = step_known(d, job_id, step_id);
+    if (s)
+        step_put(d, s, NULL);
 }
 
 static void node_event_put(struct ctld *d, uint32_t index)

@@ -25,6 +25,8 @@ void persist_note_tables(struct ctld *d);
 /* Script and environment of a job submitted in this generation; 0 bytes: none. */
 void persist_blobs(struct ctld *d, uint32_t job_id, const void *script, size_t script_bytes,
                    const void *env, size_t env_bytes);
+/* Who cancelled the step, as StepRecord.kill_uid: uid + 1, 0 nobody. */
+uint32_t persist_step_killer(struct ctld *d, const Sl__JobReport *report);
 /* STEP_START and STEP_END: the step's row. */
 void persist_step_report(struct ctld *d, const Sl__JobReport *report);
 /* STEP_END without a record: the step's supervisor died; its row from what the core knows. */

@@ -451,8 +451,11 @@ static void job_terminate_one(struct noded *d, struct job *j, const Sl__Terminat
         j->phase = JOB_ENDING;
     HASH_ITER(hh, d->steps, s, tmp)
     {
-        if (s->job == j && step_wanted(s, t))
-            step_send_terminate(s, t);
+        if (s->job != j || !step_wanted(s, t))
+            continue;
+        if (t->has_step && !t->signal)
+            s->cancelled = true; /* it may not have said hello yet */
+        step_send_terminate(s, t);
     }
     if (final && !j->script)
         job_step_gone(d, j);

@@ -76,6 +76,7 @@ struct step { /* one supervisor; owned by its job */
     struct wire_link *watcher; /* manager that wants to know of the step's end */
     bool done_told;          /* ... and does */
     bool unwanted;           /* to be ended as soon as it says hello */
+    bool cancelled;          /* ... with the usual grace */
     uint64_t spawn_tag;
     Sl__StepRecord *record;  /* from its hello, to report a death; NULL: none */
     Sl__StepUsage usage;     /* last living figures; texts are the daemon's */

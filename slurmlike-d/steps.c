@@ -592,11 +592,13 @@ static void on_hello(struct noded *d, struct wire_link *l, Sl__StepHello *h)
     job_started(d, j);
     step_answer(s, 0, "");
     routes_step_up(d, s);
-    if (s->unwanted || (j->phase == JOB_ENDING && !j->clean_reported)) {
+    bool ending = j->phase == JOB_ENDING && !j->clean_reported;
+    if (s->unwanted || s->cancelled || ending) {
         Sl__Terminate t = SL__TERMINATE__INIT;
         t.job_id = h->job_id;
         t.restart = h->restart;
         t.kill_wait_usec = s->unwanted ? 0 : d->conf->kill_wait;
+        t.state = s->cancelled && !ending ? JOB_CANCELLED : 0;
         step_send_terminate(s, &t);
     }
 }

@@ -21,13 +21,37 @@ static int not_pending(const struct job *j, struct err *err)
     return err_set(err, SL_EINVAL_STATE, "Job is no longer pending execution");
 }
 
-static int cancel_refused(const struct job *j, const struct command *cmd, struct err *err)
+/* Steps begin on the nodes: one that began in this instant is not known before its report. */
+static Sl__StepRecord *step_known(const struct job *j, uint32_t step_id)
+{
+    for (uint32_t i = 0; i < j->steps_count; i++)
+        if (j->steps[i]->step_id == step_id)
+            return j->steps[i];
+    return NULL;
+}
+
+/* An end is repeated until it is carried out; a signal is for those who are there. */
+static bool signal_reaches(const struct core *c, const struct job *j)
+{
+    for (uint32_t i = 0; i < j->alloc->count; i++)
+        if (c->node[j->alloc->node[i].node].connected)
+            return true;
+    return false;
+}
+
+static int cancel_refused(const struct core *c, const struct job *j, const struct command *cmd,
+                          struct err *err)
 {
     uint32_t signal = cmd->job.signal;
-    if (job_state_finished((enum job_state)j->state) && !(j->flags & JOBF_COMPLETING))
+    bool ended = job_state_finished((enum job_state)j->state);
+    if (ended && (!(j->flags & JOBF_COMPLETING) || cmd->job.has_step))
         return err_set(err, SL_EALREADY_DONE, "%s", err_name(SL_EALREADY_DONE));
+    if (cmd->job.has_step && !step_known(j, cmd->job.step_id))
+        return err_set(err, SL_EINVAL_STEP, "%s", err_name(SL_EINVAL_STEP));
     if (j->state == JOB_PENDING && signal && signal != SIGKILL)
         return err_set(err, SL_EINVAL_STATE, "Job is pending: no process to signal");
+    if (signal && j->alloc && !(j->flags & JOBF_COMPLETING) && !signal_reaches(c, j))
+        return err_set(err, SL_EINVAL_NODE, "No node of the job answers: the signal was not sent");
     return 0;
 }
 
@@ -54,13 +78,14 @@ static int requeue_refused(const struct job *j, struct err *err)
 
 /* Every reason not to carry out a command on one job, before anything changes: an array's
  * task is taken out of its array's record only for a command that will be carried out. */
-static int refused(const struct job *j, const struct command *cmd, struct err *err)
+static int refused(const struct core *c, const struct job *j, const struct command *cmd,
+                   struct err *err)
 {
     if (denied(cmd, j, err) < 0)
         return err->code;
     switch (cmd->kind) {
     case CMD_CANCEL:
-        return cancel_refused(j, cmd, err);
+        return cancel_refused(c, j, cmd, err);
     case CMD_RELEASE:
         if (j->state == JOB_PENDING && j->hold & HOLD_ADMIN && !cmd->actor.admin)
             return err_set(err, SL_EACCESS, "%s", err_name(SL_EACCESS));
@@ -85,11 +110,26 @@ static int refused(const struct job *j, const struct command *cmd, struct err *e
 
 /* ---- one job ----------------------------------------------------------------------- */
 
+/* The step is marked first, so that a node that is away is told when it comes back. */
+static void cancel_step(struct core *c, struct job *j, const struct command *cmd,
+                        struct batch *out)
+{
+    step_known(j, cmd->job.step_id)->kill_uid = cmd->actor.uid + 1;
+    for (uint32_t i = 0; i < j->alloc->count; i++)
+        step_cancels_send(c, j, j->alloc->node[i].node, out);
+    batch_change(out, CHANGE_STEP, j->id, cmd->job.step_id);
+    job_changed(c, j, out, false);
+}
+
 static void cancel_running(struct core *c, struct job *j, const struct command *cmd,
                            usec_t now, struct batch *out)
 {
     uint32_t signal = cmd->job.signal;
-    if (signal == 0 && !cmd->job.has_step) {
+    if (signal == 0 && cmd->job.has_step) {
+        cancel_step(c, j, cmd, out);
+        return;
+    }
+    if (signal == 0) {
         j->cancelled_by = cmd->actor.uid + 1;
         job_end(c, j, JOB_CANCELLED, REASON_NONE, SIGTERM, THEN_NOTHING, now, out,
                 cmd->job.reason && cmd->job.reason[0] ? cmd->job.reason : "CANCELLED");
@@ -248,7 +288,7 @@ static int apply_one(struct core *c, struct job *j, const struct command *cmd, u
         apply_client(c, j, cmd->kind == CMD_CLIENT_LOST, now, out);
         return 0;
     }
-    if (refused(j, cmd, err) < 0)
+    if (refused(c, j, cmd, err) < 0)
         return err->code;
     switch (cmd->kind) {
     case CMD_CANCEL:
@@ -313,7 +353,7 @@ static int apply_job(struct core *c, const struct command *cmd, usec_t now,
     if (!t)
         return err_set(err, SL_EINVAL_JOB_ID, "%s %u_%u", err_name(SL_EINVAL_JOB_ID),
                        cmd->job.job_id, cmd->job.task_id);
-    if (refused(t, cmd, err) < 0)
+    if (refused(c, t, cmd, err) < 0)
         return err->code;
     if (task_waits(t, cmd->job.task_id)) {
         t = job_split(c, t, cmd->job.task_id, out);

@@ -667,6 +667,19 @@ void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait,
     snprintf(e->text, sizeof e->text, "%s", text ? text : "");
 }
 
+void step_cancels_send(struct core *c, struct job *j, uint32_t node, struct batch *out)
+{
+    for (uint32_t i = 0; i < j->steps_count; i++) {
+        if (!j->steps[i]->kill_uid)
+            continue;
+        terminate(c, j, node, c->policy.kill_wait, out, "");
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.has_step = true;
+        e->term.step_id = j->steps[i]->step_id;
+        e->term.state = JOB_CANCELLED;
+    }
+}
+
 void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend,
                   struct batch *out)
 {

@@ -510,6 +510,8 @@ void job_drop_invalid(struct core *c, struct job *j, usec_t now, struct batch *o
 void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uint32_t by, usec_t now, struct batch *out);
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify);
 void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, struct batch *out, const char *text);
+/* The steps that were cancelled and have not ended, to a node that may not know. */
+void step_cancels_send(struct core *c, struct job *j, uint32_t node, struct batch *out);
 void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend, struct batch *out);
 
 /* admit.c */

@@ -313,8 +313,13 @@ static void reg_expected(struct core *c, uint32_t i, const Sl__NodeRegister *reg
         struct job *j = c->job[k];
         for (uint32_t a = 0; j->alloc && a < j->alloc->count; a++) {
             struct alloc_node *an = &j->alloc->node[a];
-            if (an->node != i || an->clean || reg_has(reg, j))
+            if (an->node != i || an->clean)
                 continue;
+            if (reg_has(reg, j)) {
+                if (!(j->flags & JOBF_COMPLETING))
+                    step_cancels_send(c, j, i, out);
+                break;
+            }
             if (j->flags & JOBF_COMPLETING) {
                 job_node_clean(c, j, i, now, out);
             } else if (!an->launched && !rebooted) {

@@ -102,15 +102,18 @@ static void on_job_done(struct core *c, struct job *j, uint32_t node,
     }
 }
 
-static void step_drop(struct job *j, uint32_t step_id)
+/* Who cancelled it, as in its record; 0: nobody. */
+static uint32_t step_drop(struct job *j, uint32_t step_id)
 {
     for (uint32_t i = 0; i < j->steps_count; i++) {
         if (j->steps[i]->step_id != step_id)
             continue;
+        uint32_t killer = j->steps[i]->kill_uid;
         sl__step_record__free_unpacked(j->steps[i], NULL);
         j->steps[i] = j->steps[--j->steps_count];
-        return;
+        return killer;
     }
+    return 0;
 }
 
 static Sl__StepRecord *step_copy(const Sl__StepRecord *s)
@@ -128,9 +131,10 @@ static void on_step(struct core *c, struct job *j, const Sl__JobReport *r, struc
 {
     if (r->kind == SL__REPORT_KIND__REPORT_STEP_START && r->step &&
         j->alloc && !(j->flags & JOBF_COMPLETING)) {
-        step_drop(j, r->step_id);
+        uint32_t killer = step_drop(j, r->step_id);
         GROW(j->steps, j->steps_cap, j->steps_count + 1);
-        j->steps[j->steps_count++] = step_copy(r->step);
+        j->steps[j->steps_count] = step_copy(r->step);
+        j->steps[j->steps_count++]->kill_uid = killer;
     } else if (r->kind == SL__REPORT_KIND__REPORT_STEP_END) {
         step_drop(j, r->step_id);
         uint32_t code = WIFEXITED(r->exit_status) ? WEXITSTATUS(r->exit_status) : 0;

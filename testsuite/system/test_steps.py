@@ -245,7 +245,7 @@ def test_scancel_of_one_step_leaves_the_job(cluster):
     out = cluster.read("steps.%d" % job)
     assert "goes on" in out and "STEP %d.0 ON n1 CANCELLED AT" % job in out
     rows = dict((r[0], r[1]) for r in cluster.sacct("-j", job, "-o", "JobID,State"))
-    assert rows["%d.0" % job] == "CANCELLED" and rows["%d.1" % job] == "COMPLETED"
+    assert rows["%d.0" % job] == "CANCELLED by 0" and rows["%d.1" % job] == "COMPLETED"
 
 
 def test_steps_still_running_when_the_script_ends_are_ended(cluster):
@@ -354,3 +354,42 @@ def test_nobody_else_gets_a_step_in_ones_job(cluster, users):
     assert r.rc == 1 and r.out == "" and r.err.startswith("srun: error: ")
     cluster.ok("scancel", job)
     cluster.wait_done(job)
+
+
+def step_is_known(cluster, job, step=0):
+    return "StepId=%d.%d " % (job, step) in cluster.run("scontrol", "show", "step").out
+
+
+@pytest.mark.parametrize("restarted", ["node daemon", "node daemon and controller"])
+def test_scancel_of_a_step_is_carried_out_when_the_nodes_daemon_is_back(restarted):
+    with Cluster(nodes=1) as c:
+        job = c.sbatch("-o", "away.%j", wrap="srun -n1 sleep 1000; echo code $?")
+        wait_for("the step", lambda: step_is_known(c, job))
+        c.kill9("node-n1")
+        wait_for("the controller to see it", lambda: "*" in c.ok("sinfo", "-h", "-N", "-o", "%t"))
+        r = c.run("scancel", "-s", "USR1", "%d.0" % job)
+        assert r.rc == 1 and "No node of the job answers" in r.err, r
+        c.ok("scancel", "%d.0" % job)
+        if "controller" in restarted:
+            c.kill9("ctld")
+            c.start_ctld()
+        c.start_node("n1")
+        assert c.wait_done(job) == "COMPLETED"
+        assert "STEP %d.0 ON n1 CANCELLED AT" % job in c.read("away.%d" % job)
+        rows = dict((r[0], r[1]) for r in c.sacct("-j", job, "-o", "JobID,State"))
+        assert rows["%d.0" % job] == "CANCELLED by 0"
+
+
+def test_scancel_of_a_step_that_is_not_there_is_an_error_and_changes_nothing(cluster):
+    held = cluster.sbatch("-H", "-o", "/dev/null", wrap="exit 0")
+    job = running(cluster, "srun -n1 true; sleep 1000\n")
+    wait_for("the step's end", lambda: [r for r in cluster.sacct("-j", job, "-o", "JobID,State")
+                                        if r == ["%d.0" % job, "COMPLETED"]])
+    for target in ("%d.0" % job, "%d.7" % job, "%d.0" % held):
+        r = cluster.run("scancel", target)
+        assert r.rc == 1 and "Kill job error on job id %s: Invalid job step specified" % target in r.err, r
+    assert cluster.state(job) == "RUNNING" and cluster.state(held) == "PENDING"
+    cluster.ok("scancel", job, held)
+    cluster.wait_done(job)
+    r = cluster.run("scancel", "-v", "%d.0" % job)
+    assert r.rc == 1 and "Job/step already completing or completed" in r.err, r
