@@ -27,7 +27,7 @@ struct digests { /* of a job submitted in this generation */
 
 struct persist {
     struct store_txn *txn;
-    struct ids jobs, nodes, partitions;
+    struct ids jobs, nodes, partitions, tenants[TENANT_KIND_COUNT];
     bool meta;
     struct run *runs;
     struct digests *digests;
@@ -72,6 +72,8 @@ void persist_destroy(struct persist *p)
     free(p->jobs.v);
     free(p->nodes.v);
     free(p->partitions.v);
+    for (int k = 0; k < TENANT_KIND_COUNT; k++)
+        free(p->tenants[k].v);
     free(p);
 }
 
@@ -317,6 +319,9 @@ void persist_note(struct ctld *d, const struct change *change, enum command_kind
     case CHANGE_PARTITION:
         ids_add(&p->partitions, change->id);
         break;
+    case CHANGE_TENANT:
+        ids_add(&p->tenants[change->sub], change->id);
+        break;
     case CHANGE_STEP:
         step_note(d, change->id, change->sub);
         break;
@@ -442,6 +447,17 @@ static void partition_put(struct ctld *d, uint32_t index, struct buf *record)
                                 (struct store_bytes){record->data, record->len});
 }
 
+/* A record that is no more is removed by its name. */
+static void tenant_put(struct ctld *d, enum tenant_kind kind, uint32_t id, struct buf *record)
+{
+    char name[64];
+
+    buf_clear(record);
+    if (!core_tenant_save(d->core, kind, id, name, record))
+        buf_clear(record);
+    store_txn_put_tenant(d->persist->txn, name, (struct store_bytes){record->data, record->len});
+}
+
 static void meta_put_u64(struct persist *p, const char *key, uint64_t value)
 {
     unsigned char bytes[8];
@@ -473,6 +489,12 @@ struct store_txn *persist_seal(struct ctld *d)
         node_put(d, p->nodes.v[i], &record);
     for (size_t i = 0; i < p->partitions.count; i++)
         partition_put(d, p->partitions.v[i], &record);
+    for (int k = 0; k < TENANT_KIND_COUNT; k++) {
+        ids_settle(&p->tenants[k]);
+        for (size_t i = 0; i < p->tenants[k].count; i++)
+            tenant_put(d, (enum tenant_kind)k, p->tenants[k].v[i], &record);
+        p->tenants[k].count = 0;
+    }
     if (p->meta) {
         buf_clear(&record);
         core_meta_save(d->core, &record);
@@ -560,11 +582,14 @@ int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *er
 {
     struct load nodes = {.d = d, .into = core_node_load, .what = "node"};
     struct load partitions = {.d = d, .into = core_partition_load, .what = "partition"};
+    struct load tenants = {.d = d, .into = core_tenant_load, .what = "tenant"};
     struct load jobs = {.d = d, .into = core_job_load, .what = "job"};
     int rc = 0;
 
     if (meta->core.len)
         rc = core_meta_load(d->core, meta->core.data, meta->core.len, err);
+    if (rc == 0)
+        rc = store_each_tenant(d->store, core_record, &tenants, err);
     if (rc == 0)
         rc = store_each_node(d->store, core_record, &nodes, err);
     if (rc == 0)
@@ -576,7 +601,7 @@ int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *er
     if (rc < 0)
         return rc;
     runs_load(d);
-    log_info("store", "jobs=%u nodes=%u partitions=%u broken=%u loaded", jobs.loaded,
-             nodes.loaded, partitions.loaded, jobs.broken + nodes.broken + partitions.broken);
+    log_info("store", "jobs=%u nodes=%u partitions=%u tenants=%u broken=%u loaded", jobs.loaded,
+             nodes.loaded, partitions.loaded, tenants.loaded, jobs.broken + nodes.broken + partitions.broken + tenants.broken);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "cells.h"
 #include "filter.h"
 #include "loop.h"
+#include "tenants.h"
 #include "wire/cells.h"
 
 #include <stdlib.h>
@@ -487,6 +488,10 @@ void query_handle(struct ctld *d, struct session *s, struct wire_msg *m)
 
     if (acct_knows(r->what)) {
         acct_begin(d, s, m->tag, r);
+        return;
+    }
+    if (tenants_knows(r->what)) {
+        tenants_query(d, s, m->tag, r);
         return;
     }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

@@ -7,6 +7,7 @@
 #include "nodes.h"
 #include "query.h"
 #include "submit.h"
+#include "tenants.h"
 #include "users.h"
 #include "watch.h"
 
@@ -50,6 +51,7 @@ static const struct request requests[] = {
     {WIRE_CANCEL, jobctl_cancel, true},
     {WIRE_JOB_OP, jobctl_op, true},
     {WIRE_UPDATE, jobctl_update, true},
+    {WIRE_TENANT, tenants_handle, true},
     {WIRE_QUERY, query_handle, false},
     {WIRE_CONTROL, control_handle, false},
     {WIRE_SCRIPT, submit_script, false},
@@ -239,7 +241,9 @@ struct session *session_find(const struct ctld *d, uint64_t id)
 struct actor session_actor(struct session *s)
 {
     const struct user *u = users_get(s->d->users, s->uid, ctld_now(s->d));
-    return (struct actor){.uid = s->uid, .gid = s->gid, .admin = s->admin, .user = u->name};
+    /* sacctmgr's operators act as administrators do */
+    bool admin = s->admin || core_user_level(s->d->core, u->name) > 0;
+    return (struct actor){.uid = s->uid, .gid = s->gid, .admin = admin, .user = u->name};
 }
 
 /* ---- answers ------------------------------------------------------------------------ */

@@ -24,7 +24,8 @@ int startup_configure(struct core *core, const struct conf *conf, usec_t now, st
 {
     struct core_policy policy;
 
-    setup_policy(conf, &policy);
+    if (setup_policy(conf, &policy, err) < 0)
+        return err->code;
     return setup_configure(core, conf, &policy, now, err);
 }
 
@@ -33,7 +34,8 @@ struct core *startup_core(const struct conf *conf, usec_t now, struct err *err)
     struct core_policy policy;
     struct core *core;
 
-    setup_policy(conf, &policy);
+    if (setup_policy(conf, &policy, err) < 0)
+        return NULL;
     core = core_create(&policy, err);
     if (core && startup_configure(core, conf, now, err) < 0) {
         core_destroy(core);

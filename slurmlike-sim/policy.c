@@ -63,8 +63,10 @@ int policy_load(const char *name, struct core_policy *policy, struct err *err)
             err_set(err, -ENOENT, "policy %s: neither a preset nor a file", name);
         return err ? err->code : -EINVAL;
     }
-    setup_policy(conf, policy);
+    int rc = setup_policy(conf, policy, err);
     conf_destroy(conf);
+    if (rc < 0)
+        return rc;
     /* what a replay has no use for: records of jobs that are over, and small tables */
     policy->core_pools = true;
     policy->job_keep = 0;

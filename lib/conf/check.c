@@ -154,10 +154,6 @@ static int check_top(const struct conf *conf, struct err *err)
         return err_set(err, -EINVAL, "jobs.id_first is above jobs.id_max");
     if (conf->node_ping_interval >= conf->node_timeout)
         return err_set(err, -EINVAL, "node.ping_interval must be below node.timeout");
-    if (strcmp(conf->priority_type, "basic") != 0)
-        return err_set(err, SL_ENOT_BUILT,
-                       "scheduler.priority_type: %s priorities are not built yet; use \"basic\"",
-                       conf->priority_type);
     if (conf->predict)
         return err_set(err, SL_ENOT_BUILT, "scheduler.predict: prediction is not built yet");
     if (strcmp(conf->backfill, "none") == 0 || strcmp(conf->backfill_candidates, "queue") != 0)

@@ -65,6 +65,8 @@ struct conf_partition {
     uint32_t priority_job_factor;
     char *state;          /* UP DOWN DRAIN INACTIVE */
     char *allow_groups, *allow_accounts, *deny_accounts, *allow_qos; /* "" : all */
+    char *qos;                  /* partition QOS; "" : none */
+    char *tres_billing_weights; /* "cpu=1.0,mem=0.25G"; "" : cpus count */
     bool exclusive_user, oversubscribe_exclusive, root_only;
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     uint64_t mem_max_per_cpu_mib, mem_max_per_node_mib;
@@ -129,6 +131,15 @@ struct conf {
     char *topology_kind;        /* what `switches` describes: tree dragonfly rails */
     char *topology_generate, *topology_file; /* "" : not from there */
     char *topology_block_sizes;
+    /* tenants: associations and QOS (sacctmgr), multi-factor priority */
+    char *accounting_enforce; /* comma list: associations limits qos safe all none */
+    usec_t priority_half_life; /* 0: usage does not decay */
+    usec_t priority_period;   /* between two computations of priorities */
+    usec_t priority_max_age;  /* when the age factor is 1 */
+    bool priority_favor_small;
+    uint32_t weight_age, weight_fair_share, weight_job_size, weight_partition, weight_qos,
+        weight_assoc;
+    char *weight_tres;        /* "cpu=1000,mem=2000" */
     /* logging */
     char *log_target;      /* "" : stderr */
     enum log_level log_level;

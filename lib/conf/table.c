@@ -141,7 +141,8 @@ static const struct conf_row top_rows[] = {
          "Plan with run times predicted from earlier jobs where these are below the limit. "
          "No job is ended by a prediction."),
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
-           "How priorities are made. basic: order of submission."),
+           "How priorities are made. basic: order of submission; multifactor: by the "
+           "weights of priority.*."),
 
     CHOICE(conf, "scheduler.gpu_placement", gpu_placement, "fgd", "fgd|bestfit|packing|random",
            "Which GPUs a job on a single node gets. fgd: those whose loss leaves least that jobs "
@@ -149,6 +150,35 @@ static const struct conf_row top_rows[] = {
            "first; random: for comparison."),
     U32(conf, "scheduler.gpu_seed", gpu_seed, 0, UINT32_MAX, "1",
         "Where scheduler.gpu_placement = \"random\" begins."),
+
+    TEXT(conf, CONF_STR, "accounting.enforce", accounting_enforce, 0, "", NULL,
+         "What is enforced of sacctmgr's associations and QOS, a comma list of: "
+         "associations, limits, qos, safe, all, none. Empty: nothing, anyone may use any "
+         "account."),
+    LIMIT(conf, "priority.decay_half_life", priority_half_life, 0, "7-00:00:00",
+          "Time after which usage counts half in fair-share and in limits of minutes. 0: "
+          "it never decays."),
+    SECONDS(conf, "priority.calc_period", priority_period, 1, DAY, "300",
+            "How often usage decays, users are ranked and priorities are computed."),
+    LIMIT(conf, "priority.max_age", priority_max_age, 1, "7-00:00:00",
+          "Waiting time after which a job has its full age factor."),
+    BOOL(conf, "priority.favor_small", priority_favor_small, "false",
+         "The job size factor is largest for small jobs, not for large ones."),
+    U32(conf, "priority.weight_age", weight_age, 0, UINT32_MAX, "0",
+        "Weight of the time a job has waited (PriorityWeightAge)."),
+    U32(conf, "priority.weight_fairshare", weight_fair_share, 0, UINT32_MAX, "0",
+        "Weight of the user's fair-share factor (PriorityWeightFairshare)."),
+    U32(conf, "priority.weight_job_size", weight_job_size, 0, UINT32_MAX, "0",
+        "Weight of the job's size (PriorityWeightJobSize)."),
+    U32(conf, "priority.weight_partition", weight_partition, 0, UINT32_MAX, "0",
+        "Weight of the partition's priority_job_factor (PriorityWeightPartition)."),
+    U32(conf, "priority.weight_qos", weight_qos, 0, UINT32_MAX, "0",
+        "Weight of the QOS's priority (PriorityWeightQOS)."),
+    U32(conf, "priority.weight_assoc", weight_assoc, 0, UINT32_MAX, "0",
+        "Weight of the association's priority (PriorityWeightAssoc)."),
+    TEXT(conf, CONF_STR, "priority.weight_tres", weight_tres, 0, "", NULL,
+         "Weights of resources that a job asks for, as \"cpu=1000,gres/gpu=3000\" "
+         "(PriorityWeightTRES)."),
 
     CHOICE(conf, "topology.kind", topology_kind, "tree", "tree|dragonfly|rails",
            "What `switches` describes. tree: also fat-trees; dragonfly: routers below groups; "
@@ -218,6 +248,11 @@ static const struct conf_row partition_rows[] = {
          "Comma list of accounts that may not."),
     TEXT(conf_partition, CONF_STR, "allow_qos", allow_qos, 0, "", NULL,
          "Comma list of QOS that may be used in it. Empty: all."),
+    TEXT(conf_partition, CONF_STR, "qos", qos, 0, "", NULL,
+         "QOS whose limits hold for each job in it, whatever the job's own. Empty: none."),
+    TEXT(conf_partition, CONF_STR, "tres_billing_weights", tres_billing_weights, 0, "", NULL,
+         "What a unit of each resource is billed, as \"cpu=1.0,mem=0.25G,gres/gpu=2.0\". "
+         "Empty: each cpu 1."),
     BOOL(conf_partition, "exclusive_user", exclusive_user, "false",
          "A node is never shared by jobs of two users."),
     BOOL(conf_partition, "exclusive", oversubscribe_exclusive, "false",

@@ -40,6 +40,7 @@ static const uint32_t flags_shown[] = {
 static const char *const reasons[JOB_REASON_COUNT] = {
 #define X(sym, text) [sym] = text,
     JOB_REASON_MAP(X)
+    LIMIT_REASON_MAP(X)
 #undef X
 };
 

@@ -9,6 +9,7 @@
 #define SL_JOB_STATE_H
 
 #include "base/err.h"
+#include "job/reason.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -90,6 +91,7 @@ enum job_flag {
 enum job_reason {
 #define X(sym, text) sym,
     JOB_REASON_MAP(X)
+    LIMIT_REASON_MAP(X)
 #undef X
     JOB_REASON_COUNT
 };

@@ -2,6 +2,7 @@
 #include "sched/kin.h"
 
 #include "base/buf.h"
+#include "sched/priority.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -414,6 +415,11 @@ static void apply_tick(struct core *c, usec_t now, struct batch *out)
 {
     struct timer t;
     while (timer_take(c, now, &t)) {
+        if (t.kind == TIMER_PRIORITY) {
+            if (t.at == c->tenants->tick_at) /* not one of before a reconfiguration */
+                priority_tick(c, now, out);
+            continue;
+        }
         if (t.kind == TIMER_NODE) {
             struct node *n = &c->node[t.id];
             if (!n->connected && n->lost_at && now >= n->lost_at + c->policy.node_timeout)
@@ -489,6 +495,8 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
     case CMD_REPORT:
         report_apply(c, cmd->report.node, cmd->report.report, now, out);
         return 0;
+    case CMD_TENANT:
+        return tenant_apply(c, cmd, now, out, err);
     case CMD_TICK:
         apply_tick(c, now, out);
         return 0;

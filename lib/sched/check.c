@@ -7,6 +7,7 @@
 #include "sched/license.h"
 
 #include "base/buf.h"
+#include "sched/tenant.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -223,6 +224,8 @@ int core_check(const struct core *c, struct err *err)
         rc = kin_check(c, err);
     if (rc == 0)
         rc = license_verify(c, err);
+    if (rc == 0)
+        rc = tenants_check(c, err);
     if (rc == 0)
         rc = check_held(c, held, err);
     for (uint32_t i = 0; rc == 0 && i < c->nodes; i++)

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 #include "base/hostlist.h"
+#include "sched/priority.h"
+#include "sched/tres.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +40,8 @@ static void part_copy(struct partition *p, const struct core_partition *from)
     p->conf.allow_accounts = copy(from->allow_accounts);
     p->conf.deny_accounts = copy(from->deny_accounts);
     p->conf.allow_qos = copy(from->allow_qos);
+    p->conf.qos = copy(from->qos);
+    p->conf.tres_billing_weights = copy(from->tres_billing_weights);
 }
 
 static void part_fini(struct partition *p)
@@ -49,6 +53,9 @@ static void part_fini(struct partition *p)
     free((char *)p->conf.allow_accounts);
     free((char *)p->conf.deny_accounts);
     free((char *)p->conf.allow_qos);
+    free((char *)p->conf.qos);
+    free((char *)p->conf.tres_billing_weights);
+    free(p->weight);
     free(p->nodes);
     free(p->nodes_text);
     for (size_t i = 0; i < p->overrides_count; i++) {
@@ -349,13 +356,36 @@ static void node_conf(struct core *c, const struct core_node_conf *from, usec_t 
     }
 }
 
+static int weights_check(struct core *c, const struct core_policy *policy,
+                         const struct core_partition *p, size_t count, struct err *err)
+{
+    uint64_t ignored[TRES_MAX];
+    int rc = 0;
+    if (tres_weights_parse(c, policy->weight_tres, ignored, err) < 0)
+        return err_prefix(err, "priority.weight_tres");
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        if (p[i].tres_billing_weights &&
+            tres_weights_parse(c, p[i].tres_billing_weights, ignored, err) < 0)
+            rc = err_prefix(err, "partition %s: tres_billing_weights", p[i].name);
+    return rc;
+}
+
+static void weights_set(struct core *c, struct partition *p)
+{
+    if (!p->conf.tres_billing_weights[0])
+        return;
+    p->weight = xcalloc(TRES_MAX, sizeof *p->weight);
+    ASSERT(tres_weights_parse(c, p->conf.tres_billing_weights, p->weight, NULL) == 0);
+}
+
 int core_configure(struct core *c, const struct core_policy *policy,
                    const struct core_partition *partitions, size_t partitions_count,
                    const struct core_node_conf *nodes, size_t nodes_count,
                    bool dynamic_nodes, usec_t now, struct err *err)
 {
     if (conf_check(partitions, partitions_count, nodes, nodes_count, err) < 0 ||
-        license_check(policy->licenses, err) < 0)
+        license_check(policy->licenses, err) < 0 ||
+        weights_check(c, policy, partitions, partitions_count, err) < 0)
         return err->code;
     if (policy->plan_order != c->policy.plan_order)
         queue_unsorted(c);
@@ -383,6 +413,13 @@ int core_configure(struct core *c, const struct core_policy *policy,
         part_copy(&c->part[i], &partitions[i]);
         c->part[i].state = (enum part_state)part_state_parse(c->part[i].conf.state);
     }
+    for (uint32_t i = 0; i < c->parts; i++)
+        weights_set(c, &c->part[i]);
     parts_derive(c);
+    ASSERT(tenants_configure(c, policy, NULL) == 0);
+    if (!c->loading) {
+        queue_reclass(c);
+        priority_start(c, now);
+    }
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "sched/kin.h"
 #include "sched/license.h"
 #include "sched/request.h"
+#include "sched/tenant.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,12 +25,14 @@ void batch_clear(struct batch *b)
     b->job_id = 0;
     b->start_estimate = 0;
     b->nodes_estimate[0] = '\0';
+    buf_clear(&b->said);
 }
 
 void batch_fini(struct batch *b)
 {
     free(b->changes);
     free(b->effects);
+    buf_fini(&b->said);
     memset(b, 0, sizeof *b);
 }
 
@@ -176,7 +179,11 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     idmap_init(&c->node_by_name);
     arena_init(&c->scratch);
     c->gpu_name = intern_text(&c->text, "gpu");
-    return c;
+    tenants_create(c);
+    if (tenants_configure(c, policy, err) == 0)
+        return c;
+    core_destroy(c);
+    return NULL;
 }
 
 void core_fabric(struct core *c, struct fabric *f)
@@ -218,6 +225,7 @@ void core_destroy(struct core *c)
     requests_fini(c);
     constraints_fini(c);
     license_fini(c);
+    tenants_destroy(c);
     free(c->shape);
     idmap_fini(&c->node_by_name);
     intern_drop(&c->text, c->gpu_name);

@@ -61,6 +61,12 @@ enum backfill_candidates {
     CANDIDATES_COUNT
 };
 
+/* What is enforced of associations and QOS. Each implies ASSOCIATIONS. */
+enum enforce { ENFORCE_ASSOCIATIONS = 1, ENFORCE_LIMITS = 2, ENFORCE_QOS = 4,
+               ENFORCE_SAFE = 8 /* start only what can end within its group's minutes */ };
+/* "associations,limits,qos,safe,all", "" and "none": nothing. -1 with *err. */
+int enforce_parse(const char *text, struct err *err);
+
 /* The planner's fields make the textbook policies of one queue exact:
  *   EASY            fcfs, easy, queue         EASY-SJBF   fcfs, easy, shortest
  *   conservative    fcfs, conservative with a depth of UINT32_MAX, queue
@@ -90,6 +96,13 @@ struct core_policy {
     enum backfill backfill;
     uint32_t backfill_depth;     /* reservations in a partition, of BACKFILL_CONSERVATIVE */
     enum backfill_candidates backfill_candidates;
+    /* multi-factor priority: the weights of factors that are 0 to 1; spans as in slurm.conf(5) */
+    bool multifactor;
+    bool priority_favor_small;
+    usec_t priority_period, priority_half_life /* 0: no decay */, priority_max_age;
+    uint32_t weight_age, weight_fair_share, weight_job_size, weight_partition, weight_qos, weight_assoc;
+    char weight_tres[256];       /* "cpu=1000,mem=2000"; "": none */
+    uint32_t enforce;            /* enum enforce */
     bool predict;                /* plan with predicted run times; limits stay what they are */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     char priority_type[16];
@@ -105,6 +118,8 @@ struct core_partition { /* strings are copied */
     uint32_t nodes_min, nodes_max, priority_tier, priority_job_factor;
     const char *state; /* UP DOWN DRAIN INACTIVE */
     const char *allow_groups, *allow_accounts, *deny_accounts, *allow_qos;
+    const char *qos;                  /* partition QOS; "" or NULL: none */
+    const char *tres_billing_weights; /* "cpu=1.0,mem=0.25G,gres/gpu=2"; NULL, "": cpus count */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib, mem_max_per_cpu_mib, mem_max_per_node_mib;
     usec_t grace_time;
 };
@@ -151,6 +166,7 @@ enum command_kind {
     CMD_REPORT,        /* report: one JobReport from a node */
     CMD_CLIENT_LOST,   /* job: the client that owns an interactive job is gone */
     CMD_CLIENT_BACK,
+    CMD_TENANT,        /* tenant: sacctmgr add, modify, delete */
     CMD_TICK,          /* timers due at `now` */
     CMD_COUNT
 };
@@ -184,6 +200,7 @@ struct command {
             const char *const *groups; /* of a job's owner, as in submit */
         } update;
         const Sl__NodeRegister *reg;
+        const Sl__TenantRequest *tenant;
         struct { const char *name; double load1; uint64_t mem_free_mib; const Sl__StepUsage *const *usage; size_t usage_count; } node;
         struct { const char *node; const Sl__JobReport *report; } report;
     };
@@ -195,7 +212,9 @@ struct command {
  * before the next core_apply and writes it. Each entity appears once a batch. */
 enum change_kind { CHANGE_NONE, CHANGE_JOB /* save, or delete when core_job_find fails */,
                    CHANGE_NODE, CHANGE_PARTITION, CHANGE_STEP, CHANGE_META,
+                   CHANGE_TENANT /* id, of the kind that sub says: core_tenant_save */,
                    CHANGE_NODE_EVENT /* a node's state or capacity changed: accounting row */ };
+enum tenant_kind { TENANT_NONE, TENANT_ASSOC, TENANT_QOS, TENANT_ACCOUNT, TENANT_USER, TENANT_LOG, TENANT_KIND_COUNT };
 struct change { enum change_kind kind; uint32_t id /* job id, node/partition index */; uint32_t sub /* step id */; };
 
 enum effect_kind {
@@ -224,6 +243,7 @@ struct batch {
     uint32_t job_id;       /* array: the array's id */
     usec_t start_estimate; /* test_only */
     char nodes_estimate[256];
+    struct buf said;       /* CMD_TENANT: what was done, or would be, in lines for people */
 };
 void batch_init(struct batch *b);
 void batch_clear(struct batch *b);
@@ -314,6 +334,17 @@ struct license_view { const char *name; uint32_t total, used, free, reserved; };
 /* false: there are not so many. */
 bool core_license_view(const struct core *c, uint32_t index, struct license_view *v);
 
+/* Tenants, for sacctmgr, sshare and sprio: rows of named columns (sched/tenant_view.c has
+ * the table). what: "assoc", "qos", "account", "user", "tres", "transaction", "priority".
+ * core_tenant_next: the first row from `from` on, UINT32_MAX when there is none; begin with 0. */
+bool core_tenant_knows(const char *what);
+int core_tenant_columns(const char *what, const char *names, uint16_t *columns, size_t max, size_t *count, struct err *err);
+uint32_t core_tenant_next(struct core *c, const char *what, uint32_t from, usec_t now);
+/* The cell of the row that core_tenant_next() returned. */
+void core_tenant_cell(struct core *c, const char *what, uint32_t row, uint16_t column, struct buf *out);
+/* Does this user act as an operator or administrator? 0 no, 1 operator, 2 administrator. */
+int core_user_level(const struct core *c, const char *user);
+
 /* Live steps of a job (records of running steps; ended ones only in the store). */
 size_t core_step_count(const struct core *c, uint32_t job_id);
 const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t i);
@@ -324,10 +355,13 @@ const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out);
 bool core_node_save(const struct core *c, uint32_t index, struct buf *out);
 bool core_partition_save(const struct core *c, uint32_t index, struct buf *out);
+/* name: the record's key in the store, "assoc.12". */
+bool core_tenant_save(const struct core *c, enum tenant_kind kind, uint32_t id, char name[64], struct buf *out);
 void core_meta_save(const struct core *c, struct buf *out); /* counters: next job id ... */
-/* Load order: core_configure, meta, nodes, partitions, jobs, core_load_end. A
+/* Load order: core_configure, meta, tenants, nodes, partitions, jobs, core_load_end. A
  * record that does not parse is reported and not loaded; the caller decides. */
 int core_meta_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_tenant_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_node_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_partition_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_job_load(struct core *c, const void *p, size_t n, struct err *err);

@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "job/jobspec.h"
 #include "sched/kin.h"
+#include "sched/limits.h"
+#include "sched/priority.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -49,6 +51,7 @@ struct job *job_add(struct core *c, uint32_t id)
     c->jobs++;
     j->id = id;
     j->array_task = NO_VAL;
+    j->assoc = j->qos_id = j->part_qos = NONE;
     for (int k = 0; k < SET_COUNT; k++)
         j->place[k] = NONE;
     j->state = JOB_PENDING;
@@ -86,6 +89,7 @@ void job_drop(struct core *c, struct job *j, struct batch *out)
     uint32_t i = job_lower(c, j->id);
     memmove(c->job + i, c->job + i + 1, (c->jobs - i - 1) * sizeof *c->job);
     c->jobs--;
+    tenant_forget(c, j);
     if (j->state == JOB_PENDING)
         c->pending--;
     if (out) {
@@ -115,6 +119,7 @@ void job_drop(struct core *c, struct job *j, struct batch *out)
 void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
 {
     kin_note(c, j);
+    tenant_follow(c, j, out);
     if (!out)
         return;
     batch_change(out, CHANGE_JOB, j->id, 0);
@@ -172,6 +177,11 @@ static void class_join(struct core *c, struct job *j)
     key.request = j->request;
     key.parts = j->parts;
     key.limit = j->limit_given ? j->limit : 0;
+    if (c->policy.enforce) {
+        key.user = j->user;
+        key.account = j->account;
+        key.qos = j->qos;
+    }
     j->class = intern_get(&c->class_keys, &key, sizeof key, &fresh);
     GROW(c->class, c->class_cap, j->class + 1);
     if (fresh)
@@ -183,6 +193,17 @@ static void class_leave(struct core *c, struct job *j)
 {
     c->plan_blocked -= c->class[j->class].failed_pass == c->pass && c->pass;
     intern_drop(&c->class_keys, j->class);
+}
+
+void queue_reclass(struct core *c)
+{
+    for (uint32_t i = 0; i < c->queue_count; i++) {
+        if (!c->queue[i])
+            continue;
+        class_leave(c, c->queue[i]);
+        class_join(c, c->queue[i]);
+    }
+    plan_afresh(c);
 }
 
 void queue_put(struct core *c, struct job *j)
@@ -368,22 +389,32 @@ static int rank_check(const Sl__JobSpec *s, const struct actor *who, struct err 
     return 0;
 }
 
+static void text_replace(struct core *c, uint32_t *id, const char *text)
+{
+    uint32_t had = *id;
+    *id = intern_text(&c->text, text);
+    intern_drop(&c->text, had);
+}
+
 static int job_fill(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                     struct err *err)
 {
     const Sl__JobSpec *s = cmd->submit.spec;
-    const struct admit who = {.actor = &cmd->actor, .groups = cmd->submit.groups,
-                              .account = s->account, .qos = s->qos[0] ? s->qos : "normal"};
     struct buf names;
-    buf_init(&names);
-    int rc = admit_partitions(c, s->partitions, s->n_partitions, &who, &names, &j->tier, err);
-    j->parts = intern_text(&c->text, buf_str(&names));
-    buf_fini(&names);
     j->user = intern_text(&c->text, cmd->submit.user);
     j->name = intern_text(&c->text, s->name);
     j->account = intern_text(&c->text, s->account);
-    j->qos = intern_text(&c->text, who.qos);
+    j->qos = intern_text(&c->text, s->qos);
     j->uid = cmd->actor.uid;
+    j->parts = intern_text(&c->text, s->n_partitions ? s->partitions[0] : "");
+    int rc = tenant_admit(c, j, err);
+    const struct admit who = {.actor = &cmd->actor, .groups = cmd->submit.groups,
+                              .account = text_of(c, j->account), .qos = text_of(c, j->qos)};
+    buf_init(&names);
+    if (rc == 0)
+        rc = admit_partitions(c, s->partitions, s->n_partitions, &who, &names, &j->tier, err);
+    text_replace(c, &j->parts, buf_str(&names));
+    buf_fini(&names);
     j->gid = cmd->actor.gid;
     j->type = (uint8_t)s->type;
     j->nice = s->nice;
@@ -411,6 +442,9 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
         rc = array_take(c, j, s, err);
     if (rc == 0)
         rc = depend_parse(c, j, s->dependency, err);
+    tenant_place(c, j);
+    if (rc == 0)
+        rc = limits_submit(c, j, j->rest_count ? j->rest_count : 1, err);
     return rc;
 }
 
@@ -420,6 +454,7 @@ static void job_priority(struct core *c, struct job *j, const Sl__JobSpec *s)
     if (!j->prio_fixed && c->priority_next > 2)
         c->priority_next--;
     j->priority = p < 1 ? 1 : p > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)p;
+    priority_set(c, j, c->now);
 }
 
 static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out);
@@ -549,6 +584,8 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     fresh.steps = NULL;
     fresh.steps_count = fresh.steps_cap = 0;
     fresh.gate = GATE_OPEN;
+    fresh.counted = 0;
+    fresh.charge = NULL;
     memcpy(fresh.place, t->place, sizeof fresh.place);
     *t = fresh;
     if (t->state != JOB_PENDING) { /* the array was cancelled, and this task runs again */
@@ -591,6 +628,7 @@ void job_unsplit(struct core *c, struct job *j, struct job *t, uint32_t id_next)
     j->rest[at] = task;
     j->rest_count++;
     job_drop(c, t, NULL);
+    tenant_follow(c, j, NULL);
     c->job_id_next = id_next;
 }
 

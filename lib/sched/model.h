@@ -79,6 +79,7 @@ struct request {
 struct jobclass_key {
     uint32_t request, parts; /* parts: interned text */
     usec_t limit;            /* 0: the partition's */
+    uint32_t user, account, qos; /* interned; 0 unless limits are enforced */
 };
 struct jobclass { /* by the id of its key in core.class_keys */
     uint64_t failed_pass; /* the last pass in which it did not fit */
@@ -99,6 +100,7 @@ struct partition {
     char *nodes_text;           /* ranged, built on demand */
     struct override *override;
     size_t overrides_count;
+    uint64_t *weight;           /* [TRES_MAX] of billing, billionths; NULL: cpus count */
 };
 
 struct shape { /* a topology, shared by nodes that have the same */
@@ -289,13 +291,20 @@ struct job {
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
     struct dep *deps;
     uint32_t deps_count;
+    /* tenant.c: what it counts for. NONE: no QOS of that name */
+    uint32_t assoc, qos_id, part_qos, bound_account; /* bound_account: as counted */
+    uint32_t counted;        /* jobs that it counts as among those submitted */
+    uint32_t prio_made;      /* generation of prio_static; 0: to be made */
+    int64_t prio_static;     /* priority without age and fair-share */
+    struct charge *charge;   /* while it runs */
     struct alloc *alloc;
     Sl__StepRecord **steps;
     uint32_t steps_count, steps_cap;
 };
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
-                  TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN };
+                  TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN,
+                  TIMER_PRIORITY };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */
@@ -365,6 +374,7 @@ struct core {
     uint32_t plan_blocked;   /* queued jobs of classes that failed in this pass */
     struct reservation *resv;
     uint32_t resv_count;
+    struct tenants *tenants; /* tenant.h */
     struct arena scratch;    /* of one view */
 };
 
@@ -488,6 +498,7 @@ void queue_put(struct core *c, struct job *j);
 void queue_del(struct core *c, struct job *j);
 void queue_sort(struct core *c);
 void queue_unsorted(struct core *c); /* a priority changed */
+void queue_reclass(struct core *c);  /* what tells classes apart changed */
 /* Something may fit now that did not fit before. */
 static inline void plan_afresh(struct core *c)
 {

@@ -13,6 +13,7 @@
 #include "sched/license.h"
 
 #include "base/buf.h"
+#include "sched/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -119,13 +120,24 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
         j->reason = REASON_PART_TIME_LIMIT;
         return UNAVAILABLE;
     }
+    enum job_reason held = limits_check(c, j, part, NULL);
+    if (held != REASON_NONE) {
+        j->reason = (uint8_t)held;
+        return UNAVAILABLE;
+    }
     if (!license_fits(c, j, end)) {
         license_promise(c, j, now);
         j->reason = REASON_LICENSES;
         return UNAVAILABLE;
     }
     uint64_t *closed = closed_nodes(c, end);
-    if (place(c, j, part, rooms_of(c, ROOMS_NOW), closed, &p) == 1) {
+    bool fits = place(c, j, part, rooms_of(c, ROOMS_NOW), closed, &p) == 1;
+    if (fits)
+        held = limits_check(c, j, part, &p); /* it may get more than it asked for */
+    if (held != REASON_NONE) {
+        j->reason = (uint8_t)held;
+        v = UNAVAILABLE;
+    } else if (fits) {
         struct job *run = j;
         if (j->rest_count)
             run = job_split(c, j, j->rest[0], out);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "sched/kin.h"
 #include "sched/record.pb-c.h"
+#include "sched/priority.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -421,6 +422,9 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
     c->now = now;
     c->loading = false;
     parts_derive(c);
+    assocs_link(c);
+    for (uint32_t i = 0; i < c->jobs; i++)
+        tenant_follow(c, c->job[i], NULL);
     for (uint32_t i = 0; i < c->jobs; i++) {
         struct job *j = c->job[i];
         load_tier(c, j);
@@ -446,6 +450,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
         n->lost_at = now;
         timer_add(c, now + c->policy.node_timeout, TIMER_NODE, i);
     }
+    priority_start(c, now);
     plan_afresh(c);
     return core_check(c, err);
 }

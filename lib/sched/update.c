@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "job/jobspec.h"
 #include "sched/kin.h"
+#include "sched/priority.h"
 #include "sched/request.h"
 
 #include <errno.h>
@@ -467,6 +468,9 @@ static int update_one(struct update *u, struct err *err)
             queue_put(u->c, j);
         return rc;
     }
+    tenant_follow(u->c, j, u->out);
+    j->prio_made = 0;
+    priority_set(u->c, j, u->now);
     job_gate(u->c, j, u->now);
     plan_afresh(u->c);
     job_changed(u->c, j, u->out, false);

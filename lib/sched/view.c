@@ -10,6 +10,7 @@
 #include "sched/kin.h"
 #include "sched/license.h"
 #include "sched/request.h"
+#include "sched/tres.h"
 
 #include <errno.h>
 #include <hwloc.h>
@@ -105,7 +106,7 @@ static const char *tres_text(const struct core *c, const struct job *j, uint32_t
     buf_printf(&b, "cpu=%u", cpus);
     if (mem)
         buf_printf(&b, ",mem=%s", mem_format_mib(mem, size));
-    buf_printf(&b, ",node=%u,billing=%u", nodes, cpus);
+    buf_printf(&b, ",node=%u,billing=%llu", nodes, (unsigned long long)tres_billing((struct core *)c, j));
     tres_gres(c, j, &b);
     license_text(c, &c->request[j->request], &b);
     const char *text = arena_strdup(a, buf_str(&b));

@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void setup_policy(const struct conf *conf, struct core_policy *p)
+int setup_policy(const struct conf *conf, struct core_policy *p, struct err *err)
 {
+    int enforce = enforce_parse(conf->accounting_enforce, err);
+    if (enforce < 0)
+        return err_prefix(err, "accounting.enforce");
     *p = (struct core_policy){
         .kill_wait = conf->kill_wait,
         .over_time_limit = conf->over_time_limit,
@@ -29,17 +32,35 @@ void setup_policy(const struct conf *conf, struct core_policy *p)
         .backfill_depth = conf->backfill_depth,
         .backfill_candidates =
             (enum backfill_candidates)backfill_candidates_find(conf->backfill_candidates),
+        .multifactor = strcmp(conf->priority_type, "multifactor") == 0,
+        .priority_favor_small = conf->priority_favor_small,
+        .priority_period = conf->priority_period,
+        .priority_half_life =
+            conf->priority_half_life == SPAN_INFINITE ? 0 : conf->priority_half_life,
+        .priority_max_age = conf->priority_max_age,
+        .weight_age = conf->weight_age,
+        .weight_fair_share = conf->weight_fair_share,
+        .weight_job_size = conf->weight_job_size,
+        .weight_partition = conf->weight_partition,
+        .weight_qos = conf->weight_qos,
+        .weight_assoc = conf->weight_assoc,
+        .enforce = (uint32_t)enforce,
         .predict = conf->predict,
         .licenses = conf->licenses,
         .mem_default_per_cpu_mib = conf->mem_default_per_cpu_mib,
         .mem_default_per_node_mib = conf->mem_default_per_node_mib,
     };
+    if (strlen(conf->weight_tres) >= sizeof p->weight_tres)
+        return err_set(err, SL_EINVAL_FIELD, "priority.weight_tres: over %zu characters",
+                       sizeof p->weight_tres - 1);
+    snprintf(p->weight_tres, sizeof p->weight_tres, "%s", conf->weight_tres);
     snprintf(p->priority_type, sizeof p->priority_type, "%s", conf->priority_type);
     p->gpu_placement = strcmp(conf->gpu_placement, "bestfit") == 0   ? GPU_BESTFIT
                        : strcmp(conf->gpu_placement, "packing") == 0 ? GPU_PACKING
                        : strcmp(conf->gpu_placement, "random") == 0  ? GPU_RANDOM
                                                                      : GPU_FGD;
     p->gpu_seed = conf->gpu_seed;
+    return 0;
 }
 
 static void partition_fill(const struct conf_partition *from, struct core_partition *to)
@@ -63,6 +84,8 @@ static void partition_fill(const struct conf_partition *from, struct core_partit
         .allow_accounts = from->allow_accounts,
         .deny_accounts = from->deny_accounts,
         .allow_qos = from->allow_qos,
+        .qos = from->qos,
+        .tres_billing_weights = from->tres_billing_weights,
         .mem_default_per_cpu_mib = from->mem_default_per_cpu_mib,
         .mem_default_per_node_mib = from->mem_default_per_node_mib,
         .mem_max_per_cpu_mib = from->mem_max_per_cpu_mib,

@@ -10,8 +10,9 @@
 #include "conf/conf.h"
 #include "sched/core.h"
 
-/* The rules of a configuration that was checked (conf_load). */
-void setup_policy(const struct conf *conf, struct core_policy *policy);
+/* The rules of a configuration that was checked (conf_load). Fails on what only the core can
+ * tell: words of accounting.enforce. */
+int setup_policy(const struct conf *conf, struct core_policy *policy, struct err *err);
 /* Partitions and nodes of conf under a policy, as core_configure(). */
 int setup_configure(struct core *core, const struct conf *conf,
                     const struct core_policy *policy, usec_t now, struct err *err);

@@ -169,6 +169,8 @@ static int put_op(struct store *s, const struct txn_op *op, struct err *err)
     case TXN_PARTITION:
         return put_named(s, STATEMENT_PUT_PARTITION, STATEMENT_DELETE_PARTITION, row,
                          err);
+    case TXN_TENANT:
+        return put_named(s, STATEMENT_PUT_TENANT, STATEMENT_DELETE_TENANT, row, err);
     case TXN_META:
         return put_named(s, STATEMENT_PUT_META, STATEMENT_DELETE_META, row, err);
     case TXN_NODE_EVENT:

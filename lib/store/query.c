@@ -57,6 +57,11 @@ int store_each_partition(struct store *s, store_record_f fn, void *arg, struct e
     return each(s, STATEMENT_EACH_PARTITION, fn, arg, err);
 }
 
+int store_each_tenant(struct store *s, store_record_f fn, void *arg, struct err *err)
+{
+    return each(s, STATEMENT_EACH_TENANT, fn, arg, err);
+}
+
 int store_each_live_job(struct store *s, store_record_f fn, void *arg, struct err *err)
 {
     return each(s, STATEMENT_EACH_LIVE, fn, arg, err);

@@ -52,12 +52,13 @@ enum txn_kind {
     TXN_STEP,
     TXN_NODE,
     TXN_PARTITION,
+    TXN_TENANT,
     TXN_META,
     TXN_NODE_EVENT,
     TXN_BLOB,
 };
 
-struct txn_named { /* TXN_NODE, TXN_PARTITION, TXN_META */
+struct txn_named { /* TXN_NODE, TXN_PARTITION, TXN_TENANT, TXN_META */
     const char *name;
     struct store_bytes record;
 };

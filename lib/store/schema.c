@@ -68,7 +68,12 @@ static const char schema_1[] =
     "CREATE INDEX node_event_open ON node_event (node) WHERE end_time = 0;"
     "CREATE TABLE blob (digest BLOB NOT NULL UNIQUE, data BLOB NOT NULL);";
 
-static const char *const migrations[STORE_SCHEMA_VERSION] = {schema_1};
+/* Accounts, users, QOS and what they have used: one record each, by name. */
+static const char schema_2[] =
+    "CREATE TABLE tenant (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL)"
+    " WITHOUT ROWID;";
+
+static const char *const migrations[STORE_SCHEMA_VERSION] = {schema_1, schema_2};
 
 static int version_read(struct store *s, int *version, struct err *err)
 {

@@ -20,9 +20,11 @@ static const char *const fixed[STATEMENT_COUNT] = {
     [STATEMENT_DELETE_LIVE] = "DELETE FROM job_live WHERE job_id = ?1",
     [STATEMENT_PUT_NODE] = PUT_NAMED("node"),
     [STATEMENT_PUT_PARTITION] = PUT_NAMED("partition"),
+    [STATEMENT_PUT_TENANT] = PUT_NAMED("tenant"),
     [STATEMENT_PUT_META] = PUT_NAMED("meta"),
     [STATEMENT_DELETE_NODE] = "DELETE FROM node WHERE name = ?1",
     [STATEMENT_DELETE_PARTITION] = "DELETE FROM partition WHERE name = ?1",
+    [STATEMENT_DELETE_TENANT] = "DELETE FROM tenant WHERE name = ?1",
     [STATEMENT_DELETE_META] = "DELETE FROM meta WHERE name = ?1",
     [STATEMENT_CLOSE_NODE_EVENT] =
         "UPDATE node_event SET end_time = ?2 WHERE node = ?1 AND end_time = 0",
@@ -34,6 +36,7 @@ static const char *const fixed[STATEMENT_COUNT] = {
     [STATEMENT_EACH_META] = "SELECT name, 0, record FROM meta ORDER BY name",
     [STATEMENT_EACH_NODE] = "SELECT name, 0, record FROM node ORDER BY name",
     [STATEMENT_EACH_PARTITION] = "SELECT name, 0, record FROM partition ORDER BY name",
+    [STATEMENT_EACH_TENANT] = "SELECT name, 0, record FROM tenant ORDER BY name",
     [STATEMENT_EACH_LIVE] = "SELECT '', job_id, record FROM job_live ORDER BY job_id",
     [STATEMENT_BLOB_SCRIPT] =
         "SELECT data FROM blob"

@@ -14,7 +14,7 @@
  *
  * A connection (struct store) is used by one thread at a time; open a second
  * one for queries (readers do not block the writer under WAL).
- * Tables: meta, node, partition, job (one row per job id), alloc (one row per
+ * Tables: meta, node, partition, tenant, job (one row per job id), alloc (one row per
  * (job_id, restart): the accounting truth), step, node_event, blob (scripts and
  * environments by digest). store never interprets `state`.
  */
@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 struct store;
 struct store_txn;
@@ -84,6 +84,7 @@ void store_txn_put_step(struct store_txn *t, const struct store_step *row);
 /* Named records; an empty state_record removes the name. */
 void store_txn_put_node(struct store_txn *t, const char *name, struct store_bytes state_record);
 void store_txn_put_partition(struct store_txn *t, const char *name, struct store_bytes state_record);
+void store_txn_put_tenant(struct store_txn *t, const char *name, struct store_bytes record);
 void store_txn_put_meta(struct store_txn *t, const char *key, struct store_bytes value);
 /* Closes the node's open event row at `start` and opens this one. */
 void store_txn_put_node_event(struct store_txn *t, const struct store_node_event *row);
@@ -99,6 +100,7 @@ int store_commit(struct store *s, struct store_txn *t, struct err *err);
 typedef int (*store_record_f)(const char *name, uint64_t key, struct store_bytes state_record, void *arg);
 int store_each_meta(struct store *s, store_record_f fn, void *arg, struct err *err);
 int store_each_node(struct store *s, store_record_f fn, void *arg, struct err *err);
+int store_each_tenant(struct store *s, store_record_f fn, void *arg, struct err *err);
 int store_each_partition(struct store *s, store_record_f fn, void *arg, struct err *err);
 int store_each_live_job(struct store *s, store_record_f fn, void *arg, struct err *err); /* by job_id */
 /* The blob of a job: which "script" or "env". caller frees *p. -ENOENT when none. */

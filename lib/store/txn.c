@@ -193,6 +193,11 @@ void store_txn_put_partition(struct store_txn *t, const char *name,
     put_named(t, TXN_PARTITION, name, state_record);
 }
 
+void store_txn_put_tenant(struct store_txn *t, const char *name, struct store_bytes record)
+{
+    put_named(t, TXN_TENANT, name, record);
+}
+
 void store_txn_put_meta(struct store_txn *t, const char *key, struct store_bytes value)
 {
     put_named(t, TXN_META, key, value);

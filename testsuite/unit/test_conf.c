@@ -62,7 +62,6 @@ static const struct {
     {"scheduler = { backfill_depth = 0; };", "scheduler.backfill_depth: must be from 1 to"},
     {"scheduler = { backfill_candidates = \"longest\"; };", "is not one of queue|shortest"},
     {"scheduler = { predict = true; };", "scheduler.predict: prediction is not built yet"},
-    {"scheduler = { priority_type = \"multifactor\"; };", "multifactor priorities are not built yet"},
     {"switches = ( { name = \"s\"; nods = \"n1\"; } );", "did you mean nodes?"},
     {"switches = ( { nodes = \"n1\"; } );", "an entry without `name`"},
     {"blocks = ( { name = \"b\"; } );", "an entry without `nodes`"},
