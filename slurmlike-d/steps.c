@@ -705,10 +705,12 @@ static void ask_refuse(struct wire_link *from, uint32_t tag, int code, const cha
         log_warn("step", "refusal not sent: %s", err.text);
 }
 
+/* A manager, whose word ends the job, is only started for the controller. */
 static bool ask_usable(const Sl__StepLaunch *m)
 {
     return m->job && m->job->spec && m->job->alloc && m->spec && m->layout &&
-           m->node_index < m->layout->n_nodes;
+           m->node_index < m->layout->n_nodes && !m->manager && m->script.len == 0 &&
+           m->layout->step_id <= STEP_MAX;
 }
 
 void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
@@ -716,7 +718,7 @@ void step_launch_request(struct noded *d, struct wire_link *from, uint32_t tag,
 {
     struct err err;
     if (!ask_usable(m)) {
-        ask_refuse(from, tag, SL_EPROTO, "incomplete step launch");
+        ask_refuse(from, tag, SL_EPROTO, "incomplete step launch, or one of a manager");
         return;
     }
     struct job *j = job_find(d, m->job->job_id, m->job->restart);

@@ -25,7 +25,7 @@ SEED = int(os.environ.get("SLURMLIKE_FUZZ_SEED") or int(time.time()))
 USER = "SUBMIT,WATCH,CANCEL,JOB_OP,UPDATE,QUERY,CONTROL,SCRIPT"
 NODE = "NODE_REGISTER,NODE_PING,JOB_REPORTS"
 STEP = "STEP_CREATE,IO_ATTACH,IO_DATA,STEP_SIGNAL,WIN_SIZE,STEP_DONE,TASK_EVENT,PMIX"
-CONF = 'jobs = { max = 1000; keep = 10; };\n'  # small, and soon empty again
+CONF = 'jobs = { max = 1000; keep = 10; kill_wait = 2; };\n'  # small, and soon empty again
 
 
 def rss_kib(pid):
@@ -246,7 +246,9 @@ def test_a_node_daemon_at_a_node_daemon(own):
     node = re.search(r"BatchHost=(\w+)", own.ok("scontrol", "show", "job", own.live)).group(1)
     rows = fuzz(own, "127.0.0.1:%d" % port_of(own, node), "STEP_LAUNCH,STEP_WATCH,LAUNCH,TERMINATE",
                 ASKED or COUNT // 5, "--jobs", str(own.live), "--service", ctld_uid(own), user="slone")
-    assert rows["STEP_LAUNCH"]["answers"] > 0
+    assert rows["STEP_LAUNCH"]["whole"] > rows["STEP_LAUNCH"]["sent"] // 3
+    # the connection is mostly damaged and gone before an answer comes: the log tells what arrived
+    assert "step launch for uid=" in own.log("node-" + node)
     assert own.state(own.live) == "RUNNING"
     still_serves(own, None)
     memory.check()
