@@ -125,6 +125,7 @@ struct conf {
     char *backfill_candidates;  /* queue shortest */
     bool predict;
     char *priority_type;   /* "basic" | "multifactor" */
+    char *fabric_placement; /* nearest leafs first */
     char *gpu_placement;   /* fgd bestfit packing random */
     uint32_t gpu_seed;
     /* topology */

@@ -144,6 +144,10 @@ static const struct conf_row top_rows[] = {
            "How priorities are made. basic: order of submission; multifactor: by the "
            "weights of priority.*."),
 
+    CHOICE(conf, "scheduler.fabric_placement", fabric_placement, "nearest", "nearest|leafs|first",
+           "Which nodes a job of several gets. nearest: of the smallest sufficient piece of the "
+           "fabric, those with the shortest ways between neighbouring ranks; leafs: of that "
+           "piece, those on the fewest leaf switches; first: the first free ones."),
     CHOICE(conf, "scheduler.gpu_placement", gpu_placement, "fgd", "fgd|bestfit|packing|random",
            "Which GPUs a job on a single node gets. fgd: those whose loss leaves least that jobs "
            "like the recent ones cannot use; bestfit: least left over; packing: GPUs in use "

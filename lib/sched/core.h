@@ -67,14 +67,6 @@ enum enforce { ENFORCE_ASSOCIATIONS = 1, ENFORCE_LIMITS = 2, ENFORCE_QOS = 4,
 /* "associations,limits,qos,safe,all", "" and "none": nothing. -1 with *err. */
 int enforce_parse(const char *text, struct err *err);
 
-/* The planner's fields make the textbook policies of one queue exact:
- *   EASY            fcfs, easy, queue         EASY-SJBF   fcfs, easy, shortest
- *   conservative    fcfs, conservative with a depth of UINT32_MAX, queue
- *   FCFS            fcfs, none
- * Order inside one instant is the caller's: all ends, all submissions, then one core_plan()
- * is the batch rule. For the rule by which each submission and each end has a pass of its
- * own and a run that reaches its estimate now counts as over, the caller applies the ends
- * of such runs first, without a pass. */
 /* Which node, and which of its GPUs, for a job that one node can hold. */
 enum gpu_placement {
     GPU_FGD,     /* least new fragmentation for jobs like those seen (ATC'23) */
@@ -84,6 +76,22 @@ enum gpu_placement {
     GPU_PLACEMENTS
 };
 
+/* Which nodes of the fabric, for a job of several. */
+enum fabric_choice {
+    CHOOSE_NEAREST, /* the smallest sufficient piece; in it the shortest ways between ranks */
+    CHOOSE_LEAFS,   /* ... the fewest leaf switches (Slurm's topology/tree) */
+    CHOOSE_FIRST,   /* the first that are free, for comparison */
+    FABRIC_CHOICES
+};
+
+/* The planner's fields make the textbook policies of one queue exact:
+ *   EASY            fcfs, easy, queue         EASY-SJBF   fcfs, easy, shortest
+ *   conservative    fcfs, conservative with a depth of UINT32_MAX, queue
+ *   FCFS            fcfs, none
+ * Order inside one instant is the caller's: all ends, all submissions, then one core_plan()
+ * is the batch rule. For the rule by which each submission and each end has a pass of its
+ * own and a run that reaches its estimate now counts as over, the caller applies the ends
+ * of such runs first, without a pass. */
 struct core_policy {
     usec_t kill_wait, over_time_limit, inactive_limit, node_timeout, job_keep;
     uint32_t job_id_first, job_id_max, jobs_max, array_size_max;
@@ -108,6 +116,7 @@ struct core_policy {
     char priority_type[16];
     enum gpu_placement gpu_placement;
     uint32_t gpu_seed;           /* of GPU_RANDOM */
+    enum fabric_choice fabric_choice;
     const char *licenses;        /* "a:10,b"; read by core_configure only; NULL: none */
 };
 struct core_partition { /* strings are copied */

@@ -106,6 +106,23 @@ static uint32_t cores_least(const struct attempt *a)
     return l.cores;
 }
 
+/* Has p less room than q, or what it is a part of? */
+static bool fuller(const struct attempt *a, const struct piece_sum *s, uint32_t p, uint32_t q)
+{
+    const struct fabric *f = a->c->fabric;
+    while (p != q && p != FABRIC_NO && q != FABRIC_NO) {
+        if (s[p].nodes != s[q].nodes)
+            return s[p].nodes < s[q].nodes;
+        if (s[p].cores != s[q].cores)
+            return s[p].cores < s[q].cores;
+        if (a->c->policy.fabric_choice == CHOOSE_LEAFS)
+            return false;
+        p = f->piece[p].parent;
+        q = f->piece[q].parent;
+    }
+    return false;
+}
+
 /* The fullest sufficient piece of the level that has not been tried; NONE. */
 static uint32_t piece_next(const struct attempt *a, const struct piece_sum *s, uint32_t level,
                            const uint64_t *tried)
@@ -116,8 +133,7 @@ static uint32_t piece_next(const struct attempt *a, const struct piece_sum *s, u
         if (bs_test(tried, p) || s[p].nodes < a->at_least || s[p].required < required ||
             (cores <= CPUS_PER_NODE_MAX && s[p].cores < cores))
             continue;
-        if (best == NONE || s[p].nodes < s[best].nodes ||
-            (s[p].nodes == s[best].nodes && s[p].cores < s[best].cores))
+        if (best == NONE || fuller(a, s, p, best))
             best = p;
     }
     return best;
@@ -266,7 +282,7 @@ static bool pick_nodes(struct attempt *a, uint32_t piece, uint32_t k, uint32_t s
         leaf_take(a, piece, k);
     else
         take_leafs(a, piece, k);
-    if (level > 2) { /* pods may be worth more than few leafs */
+    if (level > 2 && a->c->policy.fabric_choice == CHOOSE_NEAREST) { /* pods may be worth more than few leafs */
         uint64_t hops = take_hops(a, piece);
         full_count(a, piece, share);
         take_pieces(a, piece, k);
@@ -326,7 +342,7 @@ bool place_pieces(struct attempt *a, struct placement *out)
 {
     const struct fabric *f = a->c->fabric;
     bool good = false;
-    if (!f)
+    if (!f || a->c->policy.fabric_choice == CHOOSE_FIRST)
         return false;
     struct piece_sum *sum = pieces_sum(a);
     uint64_t *tried = xcalloc(BS_WORDS(f->pieces), sizeof *tried);

@@ -8,7 +8,8 @@
  * short) can use none of them; one that it can run cannot use the GPUs that have less free
  * than it wants of each. A job goes where it adds least to that. The target workload is
  * learned from the jobs that were submitted, in a bounded number of classes; classes
- * without GPUs could use no GPU anywhere and are left out.
+ * without GPUs could use no GPU anywhere and are left out. To it is added what cores and
+ * memory strand (class_frag), which FGD does not see.
  *
  * The result depends on what is free on the node, its hardware and the demand only, so that
  * it is kept by a hash of them: most nodes of a cluster are in one of few states.
@@ -131,6 +132,9 @@ static uint32_t class_parts(const struct node *n, const struct gpu_class *k)
     return 0;
 }
 
+/* FGD's measure, and beside it what is left when the node is filled with jobs of the class:
+ * the former takes a GPU for useful as long as one more such job can run, also where cores
+ * or memory end with it. */
 static uint64_t class_frag(const struct node *n, const struct room *r, const struct gpu_class *k)
 {
     uint32_t parts = class_parts(n, k), fits = 0, all = 0, unfit = 0;
@@ -142,11 +146,15 @@ static uint64_t class_frag(const struct node *n, const struct room *r, const str
             bool good = parts && !typed && r->gpu[i] >= parts;
             all += r->gpu[i];
             unfit += good ? 0 : r->gpu[i];
-            fits += good ? (k->share ? r->gpu[i] / parts : 1) : 0;
+            fits += good ? r->gpu[i] / parts : 0;
         }
     }
-    uint64_t cpus = (uint64_t)r->cores * n->threads;
-    return fits < wanted || cpus < k->cpus || r->mem < k->mem ? all : unfit;
+    uint64_t cpus = (uint64_t)r->cores * n->threads, jobs = fits / wanted;
+    if (k->cpus && cpus / k->cpus < jobs)
+        jobs = cpus / k->cpus;
+    if (k->mem && r->mem / k->mem < jobs)
+        jobs = r->mem / k->mem;
+    return all - jobs * wanted * parts + (jobs ? unfit : all);
 }
 
 /* Of all classes, weighted by their number; in parts of a GPU. */

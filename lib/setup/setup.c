@@ -60,6 +60,9 @@ int setup_policy(const struct conf *conf, struct core_policy *p, struct err *err
                        : strcmp(conf->gpu_placement, "random") == 0  ? GPU_RANDOM
                                                                      : GPU_FGD;
     p->gpu_seed = conf->gpu_seed;
+    p->fabric_choice = strcmp(conf->fabric_placement, "leafs") == 0   ? CHOOSE_LEAFS
+                       : strcmp(conf->fabric_placement, "first") == 0 ? CHOOSE_FIRST
+                                                                      : CHOOSE_NEAREST;
     return 0;
 }
 
