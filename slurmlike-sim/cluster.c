@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "job/jobspec.h"
 #include "lines.h"
+#include "live.h"
 #include "setup/setup.h"
 #include "sim.h"
 #include "trace.h"
@@ -161,14 +162,21 @@ static int table_read(struct lines *l, bool gpus_only, struct buf *out, struct e
     return one < 0 ? one : rc;
 }
 
+static int table_load(const char *path, bool gpus_only, struct buf *out, struct err *err)
+{
+    struct lines *l = lines_open(path, err);
+    int rc = l ? table_read(l, gpus_only, out, err) : -ENOENT;
+    lines_close(l);
+    return rc;
+}
+
 int cluster_table(struct cluster *cl, const char *path, bool gpus_only, struct err *err)
 {
     struct buf text;
     buf_init(&text);
     cluster_init(cl);
-    struct lines *l = lines_open(path, err);
-    int rc = l ? table_read(l, gpus_only, &text, err) : -ENOENT;
-    lines_close(l);
+    int rc = live_is_json(path) ? live_nodes(path, &text, err)
+                                : table_load(path, gpus_only, &text, err);
     if (rc == 0)
         rc = conf_take(cl, conf_load_text(buf_str(&text), path, err), path, err);
     buf_fini(&text);

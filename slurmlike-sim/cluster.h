@@ -29,8 +29,8 @@ struct cluster {
 int cluster_procs(struct cluster *cl, uint32_t procs, struct err *err);
 /* The nodes and partitions of a file as slurmlike.conf; each entry needs `cpus`. */
 int cluster_conf(struct cluster *cl, const char *path, struct err *err);
-/* A table with the columns sn, cpu_milli, memory_mib, gpu, model. gpus_only: leaves nodes
- * without GPUs out. */
+/* A table with the columns sn, cpu_milli, memory_mib, gpu, model, or JSON (live.h). gpus_only:
+ * leaves nodes without GPUs out of the table. */
 int cluster_table(struct cluster *cl, const char *path, bool gpus_only, struct err *err);
 void cluster_fini(struct cluster *cl);
 

@@ -24,8 +24,9 @@ static const struct row {
     {OPT_CLUSTER, "cluster", "FILE.conf",
      "The machine is what `nodes` and `partitions` of a file as slurmlike.conf(5) say; "
      "each entry of `nodes` needs `cpus`."},
-    {OPT_NODES, "nodes", "FILE.csv",
-     "The machine is a table of nodes: sn,cpu_milli,memory_mib,gpu,model."},
+    {OPT_NODES, "nodes", "FILE",
+     "The machine is a table of nodes, sn,cpu_milli,memory_mib,gpu,model, or what `scontrol "
+     "show nodes --json` printed."},
     {OPT_GPU_NODES, "gpu-nodes", NULL, "Of --nodes only those with GPUs."},
     {OPT_POLICY, "policy", "NAME|FILE.conf",
      "The rules: a preset (below), or a file whose scheduler section counts. Default: "
@@ -102,8 +103,8 @@ void options_help(FILE *out)
          "controller, at the times that the trace says, ends each after the time that it ran, "
          "and prints how long jobs waited and how well the machine was used. TRACE is in "
          "Standard Workload Format, or a table with the columns job_id, submit_s, run_s and "
-         "perhaps req_walltime_s, nodes, cpus, gpus, gpu_milli, mem_mb, user, vc; plain or "
-         "xz-compressed. The last line is\n", 6, 80);
+         "perhaps req_walltime_s, nodes, cpus, gpus, gpu_milli, mem_mb, user, vc, either plain or "
+         "xz-compressed; or what `sacct --allusers --json` printed. The last line is\n", 6, 80);
     fputs("            jobs=N avg_wait=S avg_bsld=X max_wait=S util=SHARE\n\nOPTIONS\n", out);
     for (size_t i = 0; i < ROWS; i++) {
         fprintf(out, "      --%s%s%s\n", rows[i].name, rows[i].argument ? " " : "",

@@ -42,11 +42,11 @@ static void spec_gpus(Sl__JobSpec *s, struct parts *p, const struct cluster *cl,
 
 static void spec_procs(Sl__JobSpec *s, const struct cluster *cl, const struct trace_job *t)
 {
-    s->ntasks = t->procs;
+    s->ntasks = submit_procs(t);
     if (cl->is_pool)
         s->nodes_min = s->nodes_max = 1;
     else if (t->mem_mib)
-        s->mem_per_cpu_mib = (t->mem_mib + t->procs - 1) / t->procs;
+        s->mem_per_cpu_mib = (t->mem_mib + s->ntasks - 1) / s->ntasks;
 }
 
 uint32_t submit_procs(const struct trace_job *t)
@@ -63,7 +63,7 @@ long submit_job(struct core *core, const struct cluster *cl, const struct trace_
     s.name = (char *)t->name;
     s.account = (char *)t->account;
     s.time_limit_usec = t->limit > 0 ? t->limit * USEC_PER_SEC : SPAN_INFINITE;
-    if (t->procs)
+    if (t->procs || (!t->gpus && !t->nodes && t->cpus))
         spec_procs(&s, cl, t);
     else
         spec_gpus(&s, &p, cl, t);

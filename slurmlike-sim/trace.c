@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace.h"
 
+#include "live.h"
 #include "sim.h"
 
 #include <errno.h>
@@ -111,13 +112,19 @@ static int read_lines(struct lines *l, struct trace *t, struct err *err)
     return one < 0 ? one : rc;
 }
 
+static int text_load(const char *path, struct trace *t, struct err *err)
+{
+    struct lines *l = lines_open(path, err);
+    int rc = l ? read_lines(l, t, err) : -ENOENT;
+    lines_close(l);
+    return rc;
+}
+
 int trace_load(const char *path, struct trace *t, struct err *err)
 {
     memset(t, 0, sizeof *t);
     arena_init(&t->arena);
-    struct lines *l = lines_open(path, err);
-    int rc = l ? read_lines(l, t, err) : -ENOENT;
-    lines_close(l);
+    int rc = live_is_json(path) ? live_trace(path, t, err) : text_load(path, t, err);
     if (rc == 0 && t->count == 0)
         rc = err_set(err, -EINVAL, "%s: no job in it%s", path,
                      t->skipped ? " that has processors, a run and a requested time" : "");

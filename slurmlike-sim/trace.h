@@ -40,7 +40,8 @@ struct trace {
     struct arena arena;
 };
 
-/* By content: a first line with "submit_s" is a GPU table, else Standard Workload Format.
+/* By content: JSON is what sacct prints (live.h), a first line with "submit_s" heads a GPU
+ * table, else it is Standard Workload Format.
  * Records that are not understood are errors; 0 or negative. */
 int trace_load(const char *path, struct trace *t, struct err *err);
 void trace_fini(struct trace *t);

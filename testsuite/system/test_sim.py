@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cluster import Cluster, wait_for
+
 SIM = os.path.join(os.environ.get("SLURMLIKE_PREFIX", "/usr/local"), "bin", "slurmlike-sim")
 
 
@@ -188,3 +190,31 @@ def test_what_only_arrives_fills_the_gpus(tmp_path):
     assert rows["gpu_alloc_pct"]["30"] == "30.000" and rows["frag_ratio_pct"]["0"] == "28.571"
     r = sim("--arrive", "random", "--procs", "4", trace)
     assert r.returncode == 1 and "--nodes" in r.stderr
+
+
+def test_history_and_nodes_of_a_live_cluster(tmp_path):
+    c = Cluster(nodes=2, cpus=4, gres="gpu:2")
+    try:
+        for argv in (["-n2"], ["-N2", "--gres=gpu:1", "--mem=100M"], ["-n3"]):
+            c.run("sbatch", "-t5", *argv, "--wrap", "sleep 1.1")
+        wait_for("the jobs to end", lambda: c.run("squeue", "-h").out == "")
+        jobs, nodes = tmp_path / "jobs.json", tmp_path / "nodes.json"
+        jobs.write_text(c.run("sacct", "--allusers", "--json").out)
+        nodes.write_text(c.run("scontrol", "show", "nodes", "--json").out)
+    finally:
+        c.stop()
+    r = sim("--nodes", nodes, jobs)
+    assert "2 nodes, 8 processors, 4 GPUs" in r.stdout
+    assert last_line(r)["jobs"] == "3"
+    out = tmp_path / "jobs.csv"
+    assert sim("--jobs", out, "--nodes", nodes, jobs).returncode == 0
+    with open(out, encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    assert [row["procs"] for row in rows] == ["2", "2", "3"]
+    assert [row["gpus"] for row in rows] == ["0", "2", "0"]
+    assert [row["nodes"] for row in rows][1] == "2"
+    nodes.write_text('{"nodes": [')
+    r = sim("--nodes", nodes, jobs)
+    assert r.returncode == 1 and f"{nodes}:1: " in r.stderr
+    jobs.write_text('{"jobs": 3}')
+    assert 'no list "jobs"' in sim("--procs", 4, jobs).stderr
