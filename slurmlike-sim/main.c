@@ -63,14 +63,15 @@ static struct engine_options engine_options(const struct sim *s, const char *nam
 static int run_policy(struct sim *s, const char *name, struct engine_options *eo,
                       struct engine_result *res, struct err *err)
 {
-    struct core_policy policy;
+    struct policy policy;
     int rc = policy_load(name, &policy, err);
     if (rc < 0)
         return rc;
-    *eo = engine_options(s, name, &policy);
+    *eo = engine_options(s, name, &policy.core);
     rc = engine_run(eo, res, err);
-    eo->policy = NULL; /* it was ours */
+    eo->policy = NULL; /* it ends here */
     progress_end(s, name);
+    policy_fini(&policy);
     return rc;
 }
 
@@ -148,13 +149,14 @@ static int run_arrive(struct sim *s, struct err *err)
     if (!o->quiet)
         report_arrive_head(stdout, o->until, o->runs);
     for (size_t i = 0; rc == 0 && i < o->policies; i++) {
-        struct core_policy policy;
+        struct policy policy;
         rc = policy_load(o->policy[i], &policy, err);
         if (rc < 0)
             break;
-        struct engine_options eo = engine_options(s, o->policy[i], &policy);
+        struct engine_options eo = engine_options(s, o->policy[i], &policy.core);
         rc = arrive_run(&eo, o->until, o->runs, &res[i], err);
         progress_end(s, o->policy[i]);
+        policy_fini(&policy);
         if (rc == 0)
             report_arrive(stdout, o->policy[i], &res[i]);
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy.h"
 
-#include "conf/conf.h"
 #include "setup/setup.h"
 #include "sim.h"
 
@@ -53,26 +52,32 @@ bool policy_is_preset(const char *name)
     return preset_find(name) >= 0;
 }
 
-int policy_load(const char *name, struct core_policy *policy, struct err *err)
+void policy_fini(struct policy *policy)
+{
+    conf_destroy(policy->conf);
+    policy->conf = NULL;
+}
+
+int policy_load(const char *name, struct policy *policy, struct err *err)
 {
     long at = preset_find(name);
-    struct conf *conf = at >= 0 ? conf_load_text(presets[at].text, name, err)
-                                : conf_load(name, err);
-    if (!conf) {
+    struct core_policy *core = &policy->core;
+    policy->conf = at >= 0 ? conf_load_text(presets[at].text, name, err) : conf_load(name, err);
+    if (!policy->conf) {
         if (err && err->code == -ENOENT && !strchr(name, '/') && !strchr(name, '.'))
             err_set(err, -ENOENT, "policy %s: neither a preset nor a file", name);
         return err ? err->code : -EINVAL;
     }
-    int rc = setup_policy(conf, policy, err);
-    conf_destroy(conf);
-    if (rc < 0)
-        return rc;
+    if (setup_policy(policy->conf, core, err) < 0) {
+        policy_fini(policy);
+        return err ? err_prefix(err, "%s", name) : -EINVAL;
+    }
     /* what a replay has no use for: records of jobs that are over, and small tables */
-    policy->core_pools = true;
-    policy->job_keep = 0;
-    policy->job_id_first = 1;
-    policy->job_id_max = JOB_ID_MAX;
-    policy->jobs_max = JOBS_AT_ONCE_MAX;
+    core->core_pools = true;
+    core->job_keep = 0;
+    core->job_id_first = 1;
+    core->job_id_max = JOB_ID_MAX;
+    core->jobs_max = JOBS_AT_ONCE_MAX;
     return 0;
 }
 
