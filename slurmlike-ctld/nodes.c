@@ -287,6 +287,7 @@ void nodes_terminate(struct ctld *d, const struct effect *e)
     m.suspend = e->term.suspend;
     m.resume = e->term.resume;
     m.state = e->term.state;
+    m.unowned = e->term.unowned;
     session_send_now(s, WIRE_TERMINATE, 0, &m.base);
 }
 

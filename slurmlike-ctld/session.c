@@ -147,6 +147,7 @@ static void session_down(struct wire_link *l, const char *why, void *arg)
     if (why[0])
         log_verbose("session", "peer=%s uid=%u %s", wire_link_peer(l)->addr, (unsigned)s->uid,
                     why);
+    s->ended = wire_link_peer(l)->local; /* of others the network may have been cut */
     session_free(s);
 }
 

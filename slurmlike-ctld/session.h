@@ -28,6 +28,7 @@ struct session {
     uid_t uid;
     gid_t gid;
     bool admin;
+    bool ended; /* the process at the other end has, for all that can be seen */
     /* frames that wait for a commit, oldest first */
     struct held *held_first, **held_last;
     size_t held_bytes;

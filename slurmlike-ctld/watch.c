@@ -133,12 +133,13 @@ void watch_add(struct session *s, uint32_t tag, uint32_t job_id, bool owner)
     loop_kick(s->d);
 }
 
-static int client_command(struct ctld *d, enum command_kind kind, uint32_t job_id,
+static int client_command(struct ctld *d, enum command_kind kind, uint32_t job_id, bool gone,
                           struct err *err)
 {
     struct command cmd = {.kind = kind,
                           .actor = {.uid = d->self_uid, .admin = true, .user = ""}};
     cmd.job.job_id = job_id;
+    cmd.job.gone = gone;
     cmd.job.reason = "";
     return loop_apply(d, &cmd, err);
 }
@@ -166,7 +167,7 @@ void watch_handle(struct ctld *d, struct session *s, struct wire_msg *m)
         return;
     }
     bool owner = r->reattach && is_interactive(v.type);
-    if (owner && v.client_lost && client_command(d, CMD_CLIENT_BACK, r->job_id, &err) < 0) {
+    if (owner && v.client_lost && client_command(d, CMD_CLIENT_BACK, r->job_id, false, &err) < 0) {
         session_error(s, m->tag, &err);
         return;
     }
@@ -185,7 +186,7 @@ static bool has_owner(struct ctld *d, uint32_t job_id)
     return false;
 }
 
-static void owner_lost(struct ctld *d, uint32_t job_id)
+static void owner_lost(struct ctld *d, uint32_t job_id, bool gone)
 {
     struct job_view v;
     struct err err;
@@ -194,7 +195,7 @@ static void owner_lost(struct ctld *d, uint32_t job_id)
         job_state_finished(v.state))
         return;
     log_verbose("job", "job=%u its client is gone", job_id);
-    if (client_command(d, CMD_CLIENT_LOST, job_id, &err) < 0)
+    if (client_command(d, CMD_CLIENT_LOST, job_id, gone, &err) < 0)
         log_error("job", "job=%u client lost: %s", job_id, err.text);
 }
 
@@ -217,7 +218,7 @@ void watch_session_gone(struct session *s)
         bool owner = s->watches->owner;
         watch_free(s->watches);
         if (owner)
-            owner_lost(d, job_id);
+            owner_lost(d, job_id, s->ended);
     }
 }
 
@@ -241,7 +242,7 @@ static void expect_over(evutil_socket_t fd, short what, void *arg)
         lost[count++] = job_id;
     }
     for (size_t i = 0; i < count; i++)
-        owner_lost(d, lost[i]);
+        owner_lost(d, lost[i], false);
     free(lost);
 }
 

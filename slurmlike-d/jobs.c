@@ -444,7 +444,7 @@ static bool step_wanted(const struct step *s, const Sl__Terminate *t)
 static void job_terminate_one(struct noded *d, struct job *j, const Sl__Terminate *t)
 {
     struct step *s, *tmp;
-    bool final = !t->signal && !t->suspend && !t->resume && !t->has_step;
+    bool final = !t->signal && !t->suspend && !t->resume && !t->has_step && !t->unowned;
     if (final && (j->phase == JOB_EPILOG || j->clean_reported))
         return;
     if (final)
@@ -473,7 +473,8 @@ void job_terminate(struct noded *d, const Sl__Terminate *t)
             job_terminate_one(d, j, t);
         }
     }
-    if (!found && !t->signal && !t->suspend && !t->resume && t->restart != UINT32_MAX) {
+    if (!found && !t->signal && !t->suspend && !t->resume && !t->unowned &&
+        t->restart != UINT32_MAX) {
         struct job gone = {.key = {t->job_id, t->restart}};
         job_report(d, &gone, SL__REPORT_KIND__REPORT_NODE_CLEAN, NULL);
     }

@@ -270,9 +270,26 @@ static void apply_top(struct core *c, struct job *j, struct batch *out)
     job_changed(c, j, out, false);
 }
 
-static void apply_client(struct core *c, struct job *j, bool lost, usec_t now,
+/* Its srun has ended. A step that it was attached to has seen that itself, and may even have
+ * ended before: only one that still waits for it is to be told. */
+static void client_gone(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    if (j->state == JOB_PENDING) {
+        job_cancel_pending(c, j, JOB_CANCELLED, 1, now, out);
+        return;
+    }
+    for (uint32_t i = 0; j->alloc && i < j->alloc->count; i++) {
+        terminate(c, j, j->alloc->node[i].node, 0, out, "its srun is gone");
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.unowned = true;
+        e->term.state = JOB_CANCELLED;
+    }
+}
+
+static void apply_client(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                          struct batch *out)
 {
+    bool lost = cmd->kind == CMD_CLIENT_LOST;
     if (job_state_finished((enum job_state)j->state))
         return;
     j->client_lost = lost;
@@ -280,13 +297,15 @@ static void apply_client(struct core *c, struct job *j, bool lost, usec_t now,
     if (lost && c->policy.inactive_limit)
         timer_add(c, now + c->policy.inactive_limit, TIMER_CLIENT, j->id);
     job_changed(c, j, out, false);
+    if (lost && cmd->job.gone && j->type == SL__JOB_TYPE__JOB_TYPE_RUN)
+        client_gone(c, j, now, out);
 }
 
 static int apply_one(struct core *c, struct job *j, const struct command *cmd, usec_t now,
                      struct batch *out, struct err *err)
 {
     if (cmd->kind == CMD_CLIENT_LOST || cmd->kind == CMD_CLIENT_BACK) {
-        apply_client(c, j, cmd->kind == CMD_CLIENT_LOST, now, out);
+        apply_client(c, j, cmd, now, out);
         return 0;
     }
     if (refused(c, j, cmd, err) < 0)

@@ -198,6 +198,7 @@ struct command {
             uint32_t signal;           /* CMD_CANCEL: 0 cancel */
             bool batch, full, hurry, has_step; uint32_t step_id;
             bool user_hold;            /* CMD_HOLD: scontrol uhold */
+            bool gone;                 /* CMD_CLIENT_LOST: it has ended and will not come back */
             bool requeue_hold, incomplete;
             uint32_t exit_status;      /* CMD_COMPLETE: wait(2) status */
             const char *reason;        /* "" or text for the record */
@@ -240,7 +241,7 @@ struct effect {
     uint32_t job_id, restart;
     uint32_t node;         /* index */
     struct {
-        uint32_t signal; bool batch_only, full, has_step, suspend, resume; uint32_t step_id;
+        uint32_t signal; bool batch_only, full, has_step, suspend, resume, unowned; uint32_t step_id;
         usec_t kill_wait; bool any_restart; uint32_t state;
     } term;
     char text[128];        /* reason shown to the job, or why refused */

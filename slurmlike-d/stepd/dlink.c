@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stepd/dlink.h"
 
+#include "stepd/attach.h"
 #include "stepd/manager.h"
 #include "stepd/record.h"
 #include "stepd/route.h"
@@ -134,6 +135,9 @@ static uint32_t end_state(const struct step *s, uint32_t job_state)
 static void on_terminate(struct step *s, const Sl__Terminate *t)
 {
     if (t->has_step && t->step_id != s->step_id)
+        return;
+    /* another node's part hears of it from the root */
+    if (t->unowned && (!s->root || s->launch->spec->detached || attach_owned(s->attach)))
         return;
     if (t->suspend || t->resume) {
         step_suspend(s, t->suspend);

@@ -393,3 +393,32 @@ def test_scancel_of_a_step_that_is_not_there_is_an_error_and_changes_nothing(clu
     cluster.wait_done(job)
     r = cluster.run("scancel", "-v", "%d.0" % job)
     assert r.rc == 1 and "Job/step already completing or completed" in r.err, r
+
+
+def test_an_srun_killed_before_its_step_knew_it_ends_the_job_at_once():
+    """Neither the time that a step waits for its srun nor that of a lost client passes."""
+    conf = "jobs = { inactive_limit = 100000; };"
+    with Cluster(nodes=2, conf=conf) as c:
+        first = c.sbatch("-N2", "--exclusive", "-o", "/dev/null", wrap="sleep 1000")
+        c.wait_state(first, "RUNNING")
+        srun = c.popen("srun", "-N2", "-n2", "sleep", "1000")
+        job = first + 1
+        c.wait_state(job, "PENDING")
+        srun.send_signal(signal.SIGSTOP)
+        c.ok("scancel", first)
+        c.wait_state(job, "RUNNING")
+        for node in ("n1", "n2"):
+            wait_for("its supervisors", lambda: step_pid(c, node, job, 0))
+        srun.kill()
+        srun.communicate()
+        assert c.wait_done(job, timeout=50) == "CANCELLED"
+        # one that waits for its nodes
+        first = c.sbatch("-N2", "--exclusive", "-o", "/dev/null", wrap="sleep 1000")
+        c.wait_state(first, "RUNNING")
+        srun = c.popen("srun", "-N2", "-n2", "sleep", "1000")
+        job = first + 1
+        c.wait_state(job, "PENDING")
+        srun.kill()
+        srun.communicate()
+        assert c.wait_done(job, timeout=50) == "CANCELLED"
+        c.ok("scancel", first)
