@@ -28,7 +28,7 @@
 
 #define ASSOC_ROOT 1u /* 0 means none where ids are written */
 #define SHARES_PARENT UINT32_MAX
-#define SHARES_MAX 1048576u     /* keeps level_fs within 128 bits */
+#define FAIRSHARE_MAX 1048576u     /* keeps level_fs within 128 bits */
 #define FACTOR_ONE (UINT64_C(1) << 32) /* 1.0 of a factor in fixed point */
 #define LEVEL_FS_INF UINT64_MAX /* no usage */
 #define TENANT_NAMES_MAX 100000u /* associations, accounts, users of each: 2 KiB each */

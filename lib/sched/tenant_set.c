@@ -106,7 +106,7 @@ static int shares_parse(const char *text, uint32_t *out, struct err *err)
     uint64_t v = 1;
     if (strcasecmp(text, "parent") == 0)
         v = SHARES_PARENT;
-    else if (strcmp(text, "-1") != 0 && num_parse_u64("Fairshare", text, 0, SHARES_MAX, &v, err) < 0)
+    else if (strcmp(text, "-1") != 0 && num_parse_u64("Fairshare", text, 0, FAIRSHARE_MAX, &v, err) < 0)
         return err->code;
     *out = (uint32_t)v;
     return 0;
