@@ -14,7 +14,7 @@ const char sacctmgr_program[] = "sacctmgr";
 #define LINE_WORDS_MAX 512
 
 static struct {
-    bool associations, help, immediate, noheader, parsable, parsable2, quiet, readonly, verbose,
+    bool associations, help, immediate, noheader, parsable, parsable2, quiet, readonly, usage, verbose,
         version;
 } opt;
 
@@ -27,6 +27,7 @@ static const struct command_option options[] = {
     {"parsable2", 'P', NULL, "columns are separated by '|'", NULL, &opt.parsable2, NULL},
     {"quiet", 'Q', NULL, "say nothing but errors", NULL, &opt.quiet, NULL},
     {"readonly", 'r', NULL, "refuse to change anything", NULL, &opt.readonly, NULL},
+    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
     {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
@@ -215,8 +216,8 @@ static int run(int argc, char **argv)
     options_first(argc, argv);
     if (command_options(options, argc, argv, &at, &err) != 0)
         return command_usage_fail(sacctmgr_program, &err);
-    if (opt.help) {
-        command_help(sacctmgr_program, usage_words, options);
+    if (opt.help || opt.usage) {
+        (opt.help ? command_help : command_usage)(sacctmgr_program, usage_words, options);
         return 0;
     }
     if (opt.version) {

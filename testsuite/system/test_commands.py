@@ -12,7 +12,8 @@ from cluster import Cluster, wait_for
 
 pytestmark = pytest.mark.sanitized
 
-COMMANDS = ["sbatch", "srun", "salloc", "squeue", "sinfo", "scancel", "scontrol", "sacct"]
+COMMANDS = ["sbatch", "srun", "salloc", "squeue", "sinfo", "scancel", "scontrol", "sacct",
+            "sacctmgr", "sprio", "sshare"]
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
   { name = "short"; nodes = "n1"; max_time = 600; },

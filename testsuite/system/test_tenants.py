@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accounts, users and QOS through sacctmgr, as sacctmgr(1) says, and what they do to jobs."""
+import json
+
 import pytest
 
 from cluster import Cluster, wait_for
@@ -244,3 +246,61 @@ def test_all_of_it_survives_kill_9(cluster, users):
     wait_reason(cluster, second, "AssocMaxJobsLimit")
     cluster.ok("scancel", job, second)
     mgr(cluster, "modify", "user", users[0], "set", "maxjobs=-1", "grptresmins=cpu=-1")
+
+
+# ---- sshare and sprio ------------------------------------------------------------------------------
+
+def share(c, *args):
+    return [line.split("|") for line in c.ok("sshare", "-nP", *args).splitlines()]
+
+
+def test_shares_follow_usage(cluster, users):
+    mgr(cluster, "modify", "account", "science", "set", "rawusage=0")
+    job = cluster.sbatch("-n4", "-o", "/dev/null", wrap="sleep 300", user=users[0])
+    cluster.wait_state(job, "RUNNING")
+    f = "account,user,rawshares,normshares,rawusage,effectvusage,fairshare,levelfs"
+    wait_for("usage", lambda: int(share(cluster, "-u", users[0], "-U", "-o", "rawusage")[0][0]) >= 4)
+    wait_for("ranks", lambda: share(cluster, "-a", "-U", "-o", "user,fairshare") ==
+             [[users[0], "0.500000"], [users[1], "1.000000"]])
+    rows = {(r[0], r[1]): r for r in share(cluster, "-a", "-o", f)}
+    assert rows[("physics", "")][2:4] == ["30", "0.600000"]
+    assert rows[("physics", "")][5] == "1.000000" and rows[("biology", "")][5] == "0.000000"
+    assert rows[("physics", "")][7] == "0.600000" and rows[("biology", "")][7] == "inf"
+    assert rows[("root", "")][4] >= rows[("physics", users[0])][4]
+    head = cluster.ok("sshare", "-a").splitlines()[0].split()
+    assert head == ["Account", "User", "RawShares", "NormShares", "RawUsage", "EffectvUsage", "FairShare"]
+    assert "  physics " in cluster.ok("sshare", "-a")
+    assert cluster.ok("sshare", "-l").splitlines()[0].split()[-3:] == ["LevelFS", "GrpTRESMins", "TRESRunMins"]
+    assert [r[1] for r in share(cluster, "-A", "physics", "-a")] == ["", users[0]]
+    assert share(cluster)[0][0] == "root" and users[1] not in cluster.ok("sshare")
+    doc = json.loads(cluster.ok("sshare", "--json", "-a"))
+    assert {s["name"]: s for s in doc["shares"]}["physics"]["fairshare"]["level"] == 0.6
+    refused(cluster.run("sshare", "-o", "colour"), "Unknown field")
+    assert "LevelFS" in cluster.ok("sshare", "--helpformat").split()
+    cluster.ok("scancel", job)
+
+
+def test_factors_of_waiting_jobs_are_shown(cluster, users):
+    mgr(cluster, "modify", "qos", "labqos", "set", "priority=10")
+    mgr(cluster, "modify", "account", "science", "set", "qos+=labqos")
+    a = cluster.sbatch("--begin=now+1hour", "-o", "/dev/null", wrap="true", user=users[0])
+    b = cluster.sbatch("--begin=now+1hour", "-q", "labqos", "-o", "/dev/null", wrap="true", user=users[1])
+    out = cluster.ok("sprio", "-h", "-o", "%i|%u|%Y|%F|%Q|%f|%q|%r")
+    rows = {int(r[0]): r for r in (line.split("|") for line in out.splitlines())}
+    assert rows[a][1] == users[0] and rows[a][3] == "50000" and rows[a][4] == "0"
+    assert rows[b][3:7] == ["100000", "1000", "1.0000000", "1.0000000"]
+    assert int(rows[b][2]) == 101000 == int(cluster.job(b)["Priority"])
+    head = cluster.ok("sprio").splitlines()[0].split()
+    assert head == ["JOBID", "PARTITION", "PRIORITY", "SITE", "AGE", "FAIRSHARE", "QOS"]
+    assert "NICE" in cluster.ok("sprio", "-l") and "USER" in cluster.ok("sprio", "-l")
+    assert "1.0000000" in cluster.ok("sprio", "-n", "-j%d" % b)
+    assert cluster.ok("sprio", "-h", "-o", "%i", "-u", users[0]).split() == [str(a)]
+    assert cluster.ok("sprio", "-h", "-o", "%i", "-S", "-Y").split() == [str(b), str(a)]
+    assert cluster.ok("sprio", "-h", "-o", "%i", "-p", "lab").split() == []
+    weights = cluster.ok("sprio", "-w").splitlines()[1].split()
+    assert weights == ["Weights", "1", "10", "100000", "1000"]
+    doc = json.loads(cluster.ok("sprio", "--json"))
+    assert {j["job_id"]: j for j in doc["jobs"]}[str(b)]["normalized"]["qos"] == 1.0
+    refused(cluster.run("sprio", "-o", "%!"), "Invalid job format")
+    cluster.ok("scancel", a, b)
+    mgr(cluster, "modify", "account", "science", "set", "qos=")
