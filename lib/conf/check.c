@@ -156,9 +156,6 @@ static int check_top(const struct conf *conf, struct err *err)
         return err_set(err, -EINVAL, "node.ping_interval must be below node.timeout");
     if (conf->predict)
         return err_set(err, SL_ENOT_BUILT, "scheduler.predict: prediction is not built yet");
-    if (strcmp(conf->backfill, "none") == 0 || strcmp(conf->backfill_candidates, "queue") != 0)
-        return err_set(err, SL_ENOT_BUILT, "scheduler.backfill = \"none\" and "
-                       "scheduler.backfill_candidates = \"shortest\" are not built yet");
     if (strncmp(conf->state_url, "sqlite:/", 8) == 0)
         return 0;
     if (strncmp(conf->state_url, "postgresql:", 11) == 0)

@@ -5,6 +5,7 @@
  * large free pieces whole; gres indices come from those NUMA nodes when they can.
  */
 #include "sched/license.h"
+#include "sched/timeline.h"
 
 #include "base/buf.h"
 
@@ -116,6 +117,7 @@ static void node_take(struct core *c, struct job *j, struct alloc_node *k)
     free(n->gres_used_text);
     n->gres_used_text = NULL;
     rooms_node(c, k->node);
+    timeline_hold(c, j, k);
 }
 
 bool job_exclusive(const struct core *c, const struct job *j)
@@ -126,6 +128,7 @@ bool job_exclusive(const struct core *c, const struct job *j)
 void alloc_make(struct core *c, struct job *j, const struct placement *p)
 {
     struct alloc *a = xcalloc(1, sizeof *a);
+    j->free_at = plan_end(j);
     a->count = a->unclean = a->unlaunched = p->count;
     a->node = xcalloc(p->count, sizeof *a->node);
     for (uint32_t i = 0; i < p->count; i++) {
@@ -158,6 +161,7 @@ void alloc_make(struct core *c, struct job *j, const struct placement *p)
 
 void alloc_take(struct core *c, struct job *j)
 {
+    j->free_at = plan_end(j);
     for (uint32_t i = 0; i < j->alloc->count; i++)
         if (!j->alloc->node[i].clean)
             node_take(c, j, &j->alloc->node[i]);
@@ -187,7 +191,7 @@ void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k)
     free(n->gres_used_text);
     n->gres_used_text = NULL;
     rooms_node(c, k->node);
-    plan_afresh(c);
+    timeline_release(c, j, k);
 }
 
 void alloc_set(struct core *c, struct job *j, struct alloc *a)
@@ -205,6 +209,7 @@ void alloc_free(struct core *c, struct job *j)
         return;
     jobset_put(&c->running, SET_RUNNING, j, false);
     license_count(c, j, -1);
+    c->plan_wanted = c->counts_freed = true;
     for (uint32_t i = 0; i < a->count; i++) {
         free(a->node[i].core);
         free(a->node[i].gpu);

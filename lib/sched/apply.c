@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/kin.h"
+#include "sched/timeline.h"
 
 #include "base/buf.h"
 #include "sched/priority.h"
@@ -227,6 +228,7 @@ static void apply_suspend(struct core *c, struct job *j, const struct command *c
     if (suspend) {
         j->suspended_since = now;
         j->state = JOB_SUSPENDED;
+        timeline_move(c, j, plan_end(j));
     } else {
         j->suspended_total += now - j->suspended_since;
         j->suspended_since = 0;
@@ -424,6 +426,10 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
         if (job_state_finished((enum job_state)j->state) && !j->alloc &&
             !(j->array && j->array_id == j->id && j->array->open) && now >= j->end + c->policy.job_keep)
             job_drop(c, j, out);
+        break;
+    case TIMER_PLAN: /* its reservation, or the end of its wait for fewer switches */
+        if (j->queued)
+            plan_again(c, j);
         break;
     default:
         break;

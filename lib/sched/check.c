@@ -5,6 +5,7 @@
  */
 #include "sched/kin.h"
 #include "sched/license.h"
+#include "sched/plan.h"
 
 #include "base/buf.h"
 #include "sched/tenant.h"
@@ -42,30 +43,54 @@ static int check_job(const struct job *j, struct err *err)
     return 0;
 }
 
-/* The counts that let a pass end early, and the order that look-ups rely on. */
+/* A queued job stands in its class, in order, or has a reservation. */
 static int check_queue(const struct core *c, struct err *err)
 {
-    const struct job *before = NULL;
-    uint32_t blocked = 0, holes = 0;
-    for (uint32_t i = 0; i < c->queue_count; i++) {
-        const struct job *j = c->queue[i];
-        holes += j == NULL;
-        if (!j)
-            continue;
-        if (i < c->queue_head || (before && c->queue_sorted && queue_order(&before, &j, (void *)c) >= 0))
-            return err_set(err, -EINVAL, "job %u stands wrong in the queue", j->id);
-        blocked += c->pass && c->class[j->class].failed_pass == c->pass;
-        before = j;
+    uint32_t queued = c->resv_count;
+    for (uint32_t i = 0; i < c->class_cap; i++) {
+        const struct jobclass *k = &c->class[i];
+        queued += k->count;
+        for (uint32_t n = 0; n < k->count; n++) {
+            struct job *const *j = &k->job[k->head + n];
+            if ((*j)->class != i || (*j)->resv || !(*j)->queued ||
+                (n && c->queue_sorted && queue_order(j - 1, j, (void *)c) >= 0))
+                return err_set(err, -EINVAL, "job %u stands wrong in its class", (*j)->id);
+        }
     }
-    if (blocked != c->plan_blocked || holes != c->queue_holes)
-        return err_set(err, -EINVAL, "queue: %u blocked, %u holes, but counted %u, %u", blocked,
-                       holes, c->plan_blocked, c->queue_holes);
+    if (queued != c->queued)
+        return err_set(err, -EINVAL, "%u jobs in classes and reservations, but counted %u",
+                       queued, c->queued);
+    return 0;
+}
+
+/* Promises are in the queue's order, and on the timeline as they were made. */
+static int check_reservations(const struct core *c, struct err *err)
+{
+    uint32_t takes = 0, count = 0, promised = 0;
+    for (uint32_t i = 0; i < c->resv_count; i++) {
+        const struct reservation *r = c->resv[i];
+        takes += r->count;
+        promised += r->count;
+        if (r->job->resv != r || r->aside || !r->job->queued ||
+            (i && c->queue_sorted && queue_order(&c->resv[i - 1]->job, &r->job, (void *)c) >= 0))
+            return err_set(err, -EINVAL, "job %u has a wrong reservation", r->job->id);
+        for (uint32_t k = 0; k < r->count; k++) {
+            const struct line *l = &c->timeline.line[r->node[k].node];
+            for (uint32_t t = 0; t < l->takes; t++)
+                count += l->take[t].owner == r->job->id && l->take[t].start == r->start &&
+                         l->take[t].end == r->end && l->take[t].what.cores == r->node[k].cores;
+        }
+    }
+    for (uint32_t i = 0; i < c->timeline.cap; i++)
+        takes -= c->timeline.line[i].takes;
+    if (takes != 0 || count != promised)
+        return err_set(err, -EINVAL, "reservations and the timeline's takes differ");
     return 0;
 }
 
 static int check_jobs(const struct core *c, struct err *err)
 {
-    uint32_t pending = 0, running = 0, queued = 0, in_queue = 0;
+    uint32_t pending = 0, running = 0, queued = 0;
     for (uint32_t i = 0; i < c->jobs; i++) {
         const struct job *j = c->job[i];
         if (i && c->job[i - 1]->id >= j->id)
@@ -80,12 +105,10 @@ static int check_jobs(const struct core *c, struct err *err)
                            j->id);
         queued += j->queued;
     }
-    for (uint32_t i = 0; i < c->queue_count; i++)
-        in_queue += c->queue[i] != NULL;
-    if (pending != c->pending || running != c->running.count || queued != in_queue)
+    if (pending != c->pending || running != c->running.count || queued != c->queued)
         return err_set(err, -EINVAL,
                        "%u pending, %u running, %u queued, but counted %u, %u, %u", pending,
-                       running, queued, c->pending, c->running.count, in_queue);
+                       running, queued, c->pending, c->running.count, c->queued);
     return check_queue(c, err);
 }
 
@@ -232,6 +255,10 @@ int core_check(const struct core *c, struct err *err)
         rc = check_node(c, &c->node[i], &held[i], err);
     if (rc == 0)
         rc = rooms_check(c, err);
+    if (rc == 0)
+        rc = check_reservations(c, err);
+    if (rc == 0)
+        rc = timeline_check(c, err);
     for (uint32_t i = 0; i < c->nodes; i++) {
         free(held[i].core);
         for (uint32_t p = 0; p < GRES_POOLS_MAX; p++)

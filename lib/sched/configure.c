@@ -3,6 +3,7 @@
  * Partitions and configured nodes, from the configuration and from scontrol.
  */
 #include "sched/license.h"
+#include "sched/plan.h"
 
 #include "base/buf.h"
 #include "base/hostlist.h"
@@ -406,6 +407,7 @@ int core_configure(struct core *c, const struct core_policy *policy,
             n->down = DOWN_NONE;
         }
     }
+    reservations_clear(c);
     parts_fini(c);
     c->part = xcalloc(partitions_count ? partitions_count : 1, sizeof *c->part);
     c->parts = (uint32_t)partitions_count;

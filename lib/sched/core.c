@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/model.h"
+#include "sched/plan.h"
 
 #include "base/buf.h"
 #include "sched/constraint.h"
@@ -167,7 +167,8 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     c->loading = true;
     c->job_id_next = policy->job_id_first;
     c->priority_next = PRIORITY_TOP;
-    c->queue_sorted = c->plan_done = true;
+    c->queue_sorted = true;
+    c->pass = c->up_gen = 1;
     intern_init(&c->text);
     intern_init(&c->blobs);
     intern_init(&c->request_keys);
@@ -199,17 +200,17 @@ void core_destroy(struct core *c)
     if (!c)
         return;
     queue_sort(c); /* the last in the table is quickly found in it */
+    reservations_clear(c);
     while (c->jobs)
         job_drop(c, c->job[c->jobs - 1], NULL);
     free(c->job);
-    free(c->queue);
     free(c->running.v);
     kin_fini(c);
-    free(c->class);
+    classes_fini(c);
     free(c->timer);
-    for (uint32_t i = 0; i < c->resv_count; i++)
-        free(c->resv[i].nodes);
     free(c->resv);
+    free(c->relief);
+    timeline_fini(&c->timeline);
     parts_fini(c);
     nodes_fini(c);
     for (uint32_t i = 0; i < c->kinds; i++) {

@@ -11,6 +11,7 @@
 #include "sched/limits.h"
 #include "sched/priority.h"
 #include "sched/request.h"
+#include "sched/timeline.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -130,145 +131,7 @@ void job_changed(struct core *c, struct job *j, struct batch *out, bool notify)
     }
 }
 
-/* ---- queue ---------------------------------------------------------------------------- */
-
-int queue_order(const void *a, const void *b, void *core)
-{
-    const struct core *c = core;
-    const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-    bool fcfs = c->policy.plan_order == PLAN_FCFS;
-    if (!x || !y)
-        return x ? -1 : y ? 1 : 0;
-    if (x->tier != y->tier)
-        return x->tier > y->tier ? -1 : 1;
-    if (fcfs && x->submit != y->submit)
-        return x->submit < y->submit ? -1 : 1;
-    if (!fcfs && x->priority != y->priority)
-        return x->priority > y->priority ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Where a job stands, or would stand, in a sorted queue. Taken out places are
- * skipped: their neighbours decide. */
-static uint32_t queue_find(struct core *c, struct job *j)
-{
-    uint32_t lo = c->queue_head, hi = c->queue_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2, at = mid;
-        while (at < hi && !c->queue[at])
-            at++;
-        if (at == hi)
-            hi = mid;
-        else if (queue_order(&c->queue[at], &j, c) < 0)
-            lo = at + 1;
-        else if (c->queue[at] == j)
-            return at;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static void class_join(struct core *c, struct job *j)
-{
-    struct jobclass_key key;
-    bool fresh;
-    memset(&key, 0, sizeof key); /* padding is part of the key */
-    key.request = j->request;
-    key.parts = j->parts;
-    key.limit = j->limit_given ? j->limit : 0;
-    if (c->policy.enforce) {
-        key.user = j->user;
-        key.account = j->account;
-        key.qos = j->qos;
-    }
-    j->class = intern_get(&c->class_keys, &key, sizeof key, &fresh);
-    GROW(c->class, c->class_cap, j->class + 1);
-    if (fresh)
-        c->class[j->class] = (struct jobclass){0};
-    c->plan_blocked += c->class[j->class].failed_pass == c->pass && c->pass;
-}
-
-static void class_leave(struct core *c, struct job *j)
-{
-    c->plan_blocked -= c->class[j->class].failed_pass == c->pass && c->pass;
-    intern_drop(&c->class_keys, j->class);
-}
-
-void queue_reclass(struct core *c)
-{
-    for (uint32_t i = 0; i < c->queue_count; i++) {
-        if (!c->queue[i])
-            continue;
-        class_leave(c, c->queue[i]);
-        class_join(c, c->queue[i]);
-    }
-    plan_afresh(c);
-}
-
-void queue_put(struct core *c, struct job *j)
-{
-    if (j->queued)
-        return;
-    GROW(c->queue, c->queue_cap, c->queue_count + 1);
-    uint32_t at = c->queue_count;
-    if (c->queue_sorted)
-        at = queue_find(c, j);
-    else
-        plan_afresh(c);
-    if (at < c->plan_at) /* before some that were looked at */
-        plan_afresh(c);
-    memmove(c->queue + at + 1, c->queue + at, (c->queue_count - at) * sizeof *c->queue);
-    c->queue[at] = j;
-    c->queue_count++;
-    j->queued = true;
-    class_join(c, j);
-    c->plan_wanted = true;
-}
-
-void queue_del(struct core *c, struct job *j)
-{
-    if (!j->queued)
-        return;
-    uint32_t i = c->queue_head;
-    if (c->queue_sorted)
-        i = queue_find(c, j);
-    else
-        while (c->queue[i] != j)
-            i++;
-    ASSERT(i < c->queue_count && c->queue[i] == j);
-    j->queued = false;
-    class_leave(c, j);
-    c->queue[i] = NULL;
-    c->queue_holes++;
-    while (c->queue_head < c->queue_count && !c->queue[c->queue_head])
-        c->queue_head++;
-}
-
-void queue_unsorted(struct core *c)
-{
-    c->queue_sorted = false;
-    plan_afresh(c);
-}
-
-void queue_sort(struct core *c)
-{
-    if (c->queue_sorted && c->queue_holes * 2 <= c->queue_count)
-        return;
-    uint32_t n = 0, plan_at = 0;
-    for (uint32_t i = 0; i < c->queue_count; i++) {
-        if (i == c->plan_at)
-            plan_at = n;
-        if (c->queue[i])
-            c->queue[n++] = c->queue[i];
-    }
-    c->plan_at = c->plan_at >= c->queue_count ? n : plan_at;
-    c->queue_count = n;
-    c->queue_holes = c->queue_head = 0;
-    if (!c->queue_sorted)
-        qsort_r(c->queue, n, sizeof *c->queue, queue_order, c);
-    c->queue_sorted = true;
-}
+/* ---- gates -------------------------------------------------------------------------- */
 
 static void gate_set(struct core *c, struct job *j, enum gate gate, enum job_reason reason)
 {
@@ -498,22 +361,8 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
 static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
     struct placement p = {0};
-    char first[NAME_LEN_MAX + 1];
-    snprintf(first, sizeof first, "%.*s", (int)strcspn(text_of(c, j->parts), ","),
-             text_of(c, j->parts));
-    long at = parts_find(c, first);
-    out->start_estimate = now;
-    if (at >= 0 && place(c, j, (uint32_t)at, rooms_of(c, ROOMS_NOW), NULL, &p) != 1) {
-        usec_t latest = now;
-        for (uint32_t i = 0; i < c->running.count; i++) {
-            const struct job *r = c->running.v[i];
-            usec_t end = r->limit == SPAN_INFINITE ? r->start + SPAN_UNKNOWN : r->start + r->limit;
-            if (end > latest)
-                latest = end;
-        }
-        out->start_estimate = latest;
-        place(c, j, (uint32_t)at, rooms_of(c, ROOMS_EMPTY), NULL, &p);
-    }
+    usec_t start = plan_forecast(c, j, now, &p);
+    out->start_estimate = start == INT64_MAX ? 0 : start;
     size_t len = 0;
     for (uint32_t i = 0; i < p.count && len < sizeof out->nodes_estimate; i++)
         len += (size_t)snprintf(out->nodes_estimate + len, sizeof out->nodes_estimate - len,
@@ -571,6 +420,7 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
     fresh.is_task = true;
     fresh.array_task = task;
     fresh.queued = fresh.woken = fresh.kin_running = fresh.array_failed = false;
+    fresh.resv = NULL;
     fresh.array = NULL;
     fresh.namesakes = NULL;
     fresh.tally = 0;
@@ -641,6 +491,7 @@ static usec_t limit_at(const struct job *j)
 
 void job_limit_timers(struct core *c, struct job *j)
 {
+    timeline_move(c, j, plan_end(j));
     if (j->limit == SPAN_INFINITE)
         return;
     timer_add(c, limit_at(j) + c->policy.over_time_limit, TIMER_LIMIT, j->id);
@@ -669,15 +520,15 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
 {
     queue_del(c, j);
     c->pending--;
+    j->start = now;
+    j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
     alloc_make(c, j, p);
     j->state = JOB_RUNNING;
     j->flags = JOBF_CONFIGURING;
     j->reason = REASON_NONE;
-    j->start = now;
     j->end = 0;
     j->suspended_total = j->suspended_since = 0;
     j->exit_status = 0;
-    j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
     intern_drop(&c->text, j->partition);
     j->partition = intern_text(&c->text, c->part[part].conf.name);
     j->warn_sent = false;
@@ -732,7 +583,7 @@ static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch
     alloc_free(c, j);
     j->flags &= (uint16_t)~(JOBF_COMPLETING | JOBF_CONFIGURING);
     kin_wake(c, j);
-    plan_afresh(c);
+    c->plan_wanted = true;
     if (j->state == JOB_PENDING)
         job_gate(c, j, now);
     else
@@ -771,6 +622,7 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
     j->end = now;
     j->then = (uint8_t)then;
     j->flags = (uint16_t)((j->flags & ~JOBF_CONFIGURING) | JOBF_COMPLETING);
+    timeline_move(c, j, plan_end(j));
     for (uint32_t k = 0; k < j->steps_count; k++)
         sl__step_record__free_unpacked(j->steps[k], NULL);
     j->steps_count = 0;
@@ -798,7 +650,7 @@ void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now,
         an->clean = true;
         alloc_give_node(c, j, an);
         j->alloc->unclean--;
-        nodes_changed(c, node, out);
+        nodes_used(c, node, out);
     }
     if (j->alloc && j->alloc->unclean == 0) {
         enum then then = (enum then)j->then;

@@ -229,9 +229,9 @@ void license_count(struct core *c, const struct job *j, int sign)
         l->used += (uint32_t)sign * q->license[i].count;
         if (promised(c, l) && sign > 0)
             l->spare -= q->license[i].count < l->spare ? q->license[i].count : l->spare;
+        if (sign < 0) /* made anew, by those who still miss some */
+            l->promised_pass = 0;
     }
-    if (sign < 0 && q->licenses)
-        plan_afresh(c);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */

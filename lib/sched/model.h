@@ -80,10 +80,17 @@ struct jobclass_key {
     uint32_t request, parts; /* parts: interned text */
     usec_t limit;            /* 0: the partition's */
     uint32_t user, account, qos; /* interned; 0 unless limits are enforced */
+    usec_t limit_min, expected;
 };
-struct jobclass { /* by the id of its key in core.class_keys */
-    uint64_t failed_pass; /* the last pass in which it did not fit */
-    uint8_t reason;       /* ... and why: shown for those of it that were not looked at */
+struct jobclass { /* by the id of its key in core.class_keys (queue.c) */
+    struct job **job;     /* [head, head + count): in the queue's order, but for those that
+                             have a reservation */
+    uint32_t head, count, cap;
+    uint64_t failed_pass; /* in this pass (core.pass) it did not fit; an older one: it may */
+    uint64_t up_gen;      /* of core: then it would fit if no job ran */
+    uint32_t *part, parts, parts_gen; /* its partitions, as of core.nodes_gen */
+    bool counted_out;     /* it failed for licenses or limits, not for nodes */
+    uint8_t reason;       /* why it did not fit: shown for those that were not looked at */
 };
 
 /* ---- partitions and nodes (configure.c, nodes.c, shape.c) --------------------------- */
@@ -101,6 +108,8 @@ struct partition {
     struct override *override;
     size_t overrides_count;
     uint64_t *weight;           /* [TRES_MAX] of billing, billionths; NULL: cpus count */
+    uint32_t promised;          /* reservations here */
+    uint64_t headed;            /* planner: its first reservation was seen in this pass */
 };
 
 struct shape { /* a topology, shared by nodes that have the same */
@@ -288,6 +297,10 @@ struct job {
     bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued;
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
     usec_t submit, eligible, begin, start, end, deadline, limit;
+    usec_t limit_min;        /* --time-min: a start under this limit would do; 0: no */
+    usec_t expected;         /* how long a run is expected to take; 0: its limit */
+    usec_t free_at;          /* when what it holds is planned to be free (timeline.h) */
+    struct reservation *resv; /* owned; NULL: none */
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
     struct dep *deps;
     uint32_t deps_count;
@@ -304,15 +317,54 @@ struct job {
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
                   TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN,
-                  TIMER_PRIORITY };
+                  TIMER_PRIORITY, TIMER_PLAN };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */
 };
 
-struct reservation { /* of the first jobs that do not fit */
-    usec_t start;
-    uint64_t *nodes;
+/* ---- the timeline (timeline.h) ------------------------------------------------------------ */
+
+enum take_kind { TAKE_NONE, TAKE_JOB /* owner: job id */, TAKE_COUNT };
+
+struct hold {
+    usec_t end;
+    const struct job *job;
+    const struct alloc_node *piece;
+};
+struct take {
+    usec_t start, end;
+    uint32_t kind, owner;
+    bool exclusive;
+    struct demand what;
+};
+struct stretch { /* free from `at` to the next level; the last one: for ever */
+    usec_t at;
+    int64_t mem;
+    int32_t cores, jobs, exclusive;
+    int32_t gres[];          /* [pools] (of GPUs that are looked at one by one: less than 0,
+                              * whole ones that are promised), then int16_t [gpus] parts */
+};
+struct line {
+    struct hold *hold;       /* by end */
+    uint32_t holds, holds_cap;
+    struct take *take;       /* by start */
+    uint32_t takes, takes_cap;
+    char *level;             /* by time; each `stride` bytes */
+    uint32_t levels, levels_cap, stride, pools, gpus;
+};
+struct timeline {
+    struct line *line;       /* [cap], one a node */
+    uint32_t cap;
+    /* Rooms over [now, until): the room now, less where a take begins before `until`. */
+    struct rooms ahead;
+    usec_t *start;           /* of each promise, ascending: one a reservation, not a node */
+    uint32_t starts, starts_cap, ahead_starts; /* how many of them `ahead` has looked at */
+    uint64_t *taken;         /* nodes with takes */
+    uint32_t taken_words;
+    uint32_t *touched;       /* nodes that `ahead` has to look at again */
+    uint32_t touched_count, touched_cap;
+    struct rooms later;      /* of timeline_rooms_at */
 };
 
 struct core {
@@ -353,10 +405,8 @@ struct core {
     uint32_t jobs, jobs_cap;
     uint32_t pending;
     uint32_t job_id_next, priority_next;
-    struct job **queue;      /* best first; NULL: taken out */
-    uint32_t queue_count, queue_cap, queue_holes;
-    uint32_t queue_head;     /* all before it are taken out */
-    bool queue_sorted;
+    uint32_t queued;         /* jobs that no gate holds back */
+    bool queue_sorted;       /* the classes' jobs are in order */
     struct jobset running;   /* SET_RUNNING */
     struct array *arrays;    /* kin.h: by id */
     struct namesakes *namesakes;
@@ -366,15 +416,21 @@ struct core {
     bool woken_sorted;
     struct timer *timer;     /* binary heap by time; stale entries are harmless */
     uint32_t timers, timers_cap;
+    /* the planner (plan.h) */
     bool plan_wanted;
     bool plan_afresh;        /* from the front: something may fit that did not */
-    bool plan_done;          /* the pass has come to the end of the queue */
-    uint64_t pass;
-    uint32_t plan_at;        /* where the pass goes on: after its end, with what came since */
-    uint32_t plan_blocked;   /* queued jobs of classes that failed in this pass */
-    struct reservation *resv;
-    uint32_t resv_count;
     struct tenants *tenants; /* tenant.h */
+    uint64_t pass;           /* since the last that started afresh, failures count */
+    uint64_t passes;         /* all */
+    uint64_t up_gen;         /* nodes came, went or changed */
+    struct reservation **resv; /* in the queue's order */
+    uint32_t resv_count, resv_cap;
+    uint64_t round;          /* of looking whether reservations can be earlier */
+    bool counts_freed;       /* since the last pass a run was over: its licenses, its part in limits */
+    bool early;              /* something is or will be free earlier than planned */
+    uint32_t *relief;        /* nodes with something free, or free earlier, since the last pass */
+    uint32_t relief_count, relief_cap;
+    struct timeline timeline;
     struct arena scratch;    /* of one view */
 };
 
@@ -426,7 +482,7 @@ uint32_t nodes_weight(const struct node *n);
 void nodes_reason(struct node *n, const char *reason, uint32_t uid, usec_t now);
 void nodes_room(const struct node *n, struct room *r, bool empty);
 void nodes_changed(struct core *c, uint32_t i, struct batch *out); /* state or capacity */
-void nodes_used(struct core *c, uint32_t i, struct batch *out); /* less is free, at most */
+void nodes_used(struct core *c, uint32_t i, struct batch *out); /* other jobs hold it */
 int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
 void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
 void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);
@@ -463,6 +519,13 @@ int place(struct core *c, const struct job *j, uint32_t part, struct rooms *room
 /* ... of one alternative; without regard to features but for what is closed */
 int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
                const uint64_t *closed, struct placement *out);
+/* The least that the job takes of a node on which it runs, or all of it when it runs on one
+ * node. False: it can not run there. */
+bool place_piece(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                 struct demand *d);
+/* Could there be room for that? */
+bool place_fits(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                const struct room *r);
 /* The nodes of the partition that could take one task of it. */
 void place_nodes(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
                  const uint64_t *closed, uint64_t *set);
@@ -493,17 +556,6 @@ void job_gate(struct core *c, struct job *j, usec_t now);
 /* The gate of a loaded job. What would change its record (a dependency met, a begin time that
  * has come) is left to the first pass and the timers, which have a batch to say so. */
 void job_gate_load(struct core *c, struct job *j, usec_t now);
-int queue_order(const void *a, const void *b, void *core); /* qsort_r(3), of struct job * */
-void queue_put(struct core *c, struct job *j);
-void queue_del(struct core *c, struct job *j);
-void queue_sort(struct core *c);
-void queue_unsorted(struct core *c); /* a priority changed */
-void queue_reclass(struct core *c);  /* what tells classes apart changed */
-/* Something may fit now that did not fit before. */
-static inline void plan_afresh(struct core *c)
-{
-    c->plan_wanted = c->plan_afresh = true;
-}
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out, struct err *err);
 bool task_waits(const struct job *j, uint32_t task); /* is it one that j still stands for? */
 struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch *out);
@@ -524,6 +576,33 @@ void terminate(struct core *c, struct job *j, uint32_t node, usec_t kill_wait, s
 /* The steps that were cancelled and have not ended, to a node that may not know. */
 void step_cancels_send(struct core *c, struct job *j, uint32_t node, struct batch *out);
 void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend, struct batch *out);
+
+/* queue.c */
+int queue_order(const void *a, const void *b, void *core); /* qsort_r(3), of struct job * */
+void queue_put(struct core *c, struct job *j);
+void queue_del(struct core *c, struct job *j);
+void queue_sort(struct core *c);
+void queue_unsorted(struct core *c); /* a priority changed */
+bool queue_in_order(struct core *c); /* still, after priorities were computed again */
+void queue_reclass(struct core *c);  /* what tells classes apart changed */
+void classes_fini(struct core *c);
+
+/* plan.c */
+/* Anything may fit now that did not fit before, or no longer fit. */
+static inline void plan_afresh(struct core *c)
+{
+    c->plan_wanted = c->plan_afresh = true;
+    c->up_gen++;
+}
+/* The time that j waits for has come. */
+void plan_again(struct core *c, struct job *j);
+/* On this node something is free that was not; early: sooner than was planned. */
+void plan_relief(struct core *c, uint32_t node, bool early);
+/* When what a job holds is to be free, as it stands. */
+usec_t plan_end(const struct job *j);
+/* When and where would it start if it were submitted now and running jobs used their limits?
+ * INT64_MAX: it would not. */
+usec_t plan_forecast(struct core *c, struct job *j, usec_t now, struct placement *p);
 
 /* admit.c */
 struct admit { /* on whose behalf */

@@ -409,3 +409,29 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
     free(a.v);
     return good;
 }
+
+bool place_piece(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                 struct demand *d)
+{
+    struct attempt a;
+    struct placement all = {.node = d, .count = 1, .cap = 1};
+    if (!attempt_init(&a, c, j, part, rooms_of(c, ROOMS_UP), NULL) || !node_suits(&a, node))
+        return false;
+    uint32_t most = a.most < a.p->nodes_count ? a.most : a.p->nodes_count;
+    uint32_t tasks = a.q->ntasks / most;
+    return node_takes(&a, node, tasks ? tasks : 1, d) &&
+           (most > 1 || !a.in_all || job_gres(&a, &all));
+}
+
+bool place_fits(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                const struct room *r)
+{
+    struct demand d;
+    if (r->cores == 0 || r->exclusive || !place_piece(c, j, part, node, &d))
+        return false;
+    bool whole = c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
+    if ((whole && r->jobs) || d.cores > r->cores || d.mem > r->mem)
+        return false;
+    /* which of several pools it takes from is open */
+    return c->node[node].pools_count != 1 || d.gres[0] <= r->gres[0];
+}

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A pass: jobs by priority; what fits starts. The first jobs that do not fit
- * (policy.backfill_depth, at least one) get a reservation: the earliest time at which they
- * fit if running jobs use their whole limits, and the nodes they would get then. A later
- * job may start on reserved nodes only if it is over before that time; so no
- * reservation is delayed by backfill. A job without a limit counts as endless.
+ * A pass, in two parts. First those who have a reservation, in the queue's order: whose
+ * start is due, or can be earlier after a relief. Then the classes that are not known to
+ * fail, best job first: what fits without delaying a reservation starts; the first jobs of
+ * a partition that do not fit get one (policy.backfill).
  *
- * Cost: jobs of one class (jobclass_key) fail together, and a pass is over when every class
- * that is queued has failed. A pass starts afresh only when something may fit that did not
- * fit before (plan_afresh); a job that comes meanwhile is tried alone, behind the others.
+ * Jobs of one class fail together. A class that has failed is not looked at again in this
+ * pass or a later one until a node that its jobs could use gets relief.
  */
 #include "sched/license.h"
+#include "sched/plan.h"
 
 #include "base/buf.h"
 #include "sched/limits.h"
@@ -18,91 +17,170 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct end_event { usec_t end; struct job *job; };
+#define LATE_USEC (60 * USEC_PER_SEC) /* nodes are clean by then, or something is wrong */
 
-static int by_end(const void *a, const void *b)
-{
-    const struct end_event *x = a, *y = b;
-    if (x->end != y->end)
-        return x->end < y->end ? -1 : 1;
-    return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
-}
+enum verdict { STARTED, BLOCKED, BARRED /* nobody passes */,
+               COUNTED_OUT /* by limits or licenses */, UNAVAILABLE };
 
-static usec_t limit_end(const struct job *j, usec_t now)
+void plan_relief(struct core *c, uint32_t node, bool early)
 {
-    usec_t end = j->limit == SPAN_INFINITE ? j->start + SPAN_UNKNOWN : j->start + j->limit;
-    return end > now ? end : now + 1;
-}
-
-static void rooms_give(const struct core *c, const struct job *j, struct rooms *room)
-{
-    for (uint32_t i = 0; i < j->alloc->count; i++) {
-        const struct alloc_node *k = &j->alloc->node[i];
-        if (k->clean)
-            continue;
-        rooms_touch(room, c, k->node);
-        room_give(&c->node[k->node], &room->v[k->node], k, job_exclusive(c, j));
-    }
-}
-
-static void reservations_clear(struct core *c)
-{
-    for (uint32_t i = 0; i < c->resv_count; i++)
-        free(c->resv[i].nodes);
-    c->resv_count = 0;
-}
-
-/* When and where could j start at the earliest? Keeps it as a reservation. */
-static void reserve(struct core *c, struct job *j, uint32_t part, usec_t now)
-{
-    uint32_t n = 0, depth = c->policy.backfill_depth;
-    if (depth == 0 || c->policy.backfill != BACKFILL_CONSERVATIVE)
-        depth = 1;
-    if (c->resv_count >= depth)
+    c->plan_wanted = true;
+    c->early = c->early || early;
+    if (c->relief_count && c->relief[c->relief_count - 1] == node)
         return;
-    struct rooms room = {0};
-    const struct jobset *running = &c->running;
-    struct end_event *ev = xmalloc((running->count + 1) * sizeof *ev);
-    struct placement p = {0};
-    rooms_copy(&room, rooms_of(c, ROOMS_NOW));
-    for (; n < running->count; n++)
-        ev[n] = (struct end_event){limit_end(running->v[n], now), running->v[n]};
-    qsort(ev, n, sizeof *ev, by_end);
-    for (uint32_t i = 0; i < n; i++) {
-        rooms_give(c, ev[i].job, &room);
-        if (i + 1 < n && ev[i + 1].end == ev[i].end)
-            continue;
-        if (place(c, j, part, &room, NULL, &p) != 1)
-            continue;
-        c->resv = xrealloc(c->resv, (c->resv_count + 1) * sizeof *c->resv);
-        struct reservation *r = &c->resv[c->resv_count++];
-        r->start = ev[i].end;
-        r->nodes = xcalloc(c->words, sizeof *r->nodes);
-        for (uint32_t k = 0; k < p.count; k++)
-            bs_set(r->nodes, p.node[k].node);
-        j->estimate = ev[i].end;
-        break;
-    }
-    free(p.node);
-    free(ev);
-    rooms_fini(&room);
+    GROW(c->relief, c->relief_cap, c->relief_count + 1);
+    c->relief[c->relief_count++] = node;
 }
 
-/* Nodes that a job of this length must leave alone. NULL: none; the caller frees. */
-static uint64_t *closed_nodes(const struct core *c, usec_t end)
+void plan_again(struct core *c, struct job *j)
 {
-    uint64_t *set = NULL;
-    for (uint32_t i = 0; i < c->resv_count; i++) {
-        if (end <= c->resv[i].start)
-            continue;
-        if (!set)
-            set = xcalloc(c->words, sizeof *set);
-        bs_or(set, c->resv[i].nodes, c->words);
-    }
-    return set;
+    c->plan_wanted = true;
+    if (!j->resv && c->class[j->class].failed_pass == c->pass)
+        c->class[j->class].failed_pass = c->pass - 1;
 }
 
-enum verdict { STARTED, BLOCKED, UNAVAILABLE };
+usec_t plan_end(const struct job *j)
+{
+    if (j->flags & JOBF_COMPLETING) /* its nodes are being cleaned */
+        return j->end;
+    if (j->state == JOB_SUSPENDED) /* nobody knows */
+        return j->start + SPAN_UNKNOWN;
+    return j->start + j->suspended_total + plan_span(j, j->limit);
+}
+
+/* ---- one job --------------------------------------------------------------------------- */
+
+static bool alone(const struct core *c, const struct job *j, uint32_t part)
+{
+    return c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
+}
+
+/* Is every chosen node free for it until it is planned to end? */
+static bool undisturbed(struct core *c, const struct placement *p, bool whole, usec_t end)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (timeline_obstacle(c, p->node[i].node, &p->node[i], whole, end))
+            return false;
+    return true;
+}
+
+/* It starts later than it was promised, because what it got was late: those behind it that
+ * were promised what comes after are late as well. */
+static bool push_back(struct core *c, const struct job *j, const struct placement *p,
+                      bool whole, usec_t end)
+{
+    const struct take *t;
+    for (uint32_t i = 0; i < p->count; i++) {
+        while ((t = timeline_obstacle(c, p->node[i].node, &p->node[i], whole, end))) {
+            struct job *other = t->kind == TAKE_JOB ? job_find(c, t->owner) : NULL;
+            if (!other || queue_order(&other, &j, c) < 0)
+                return false;
+            reservation_drop(c, other);
+        }
+    }
+    return true;
+}
+
+/* What is free now decides most attempts. Only what would run into a promise is placed
+ * again, by what is free all the time. */
+static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
+                     struct placement *p)
+{
+    bool whole = alone(c, j, part);
+    if (place(c, j, part, rooms_of(c, ROOMS_NOW), NULL, p) != 1)
+        return false;
+    if (undisturbed(c, p, whole, end))
+        return true;
+    if (c->part[part].nodes_count > 1 &&
+        place(c, j, part, timeline_rooms(c, end), NULL, p) == 1)
+        return true;
+    return j->resv && j->resv->start <= c->now &&
+           place(c, j, part, rooms_of(c, ROOMS_NOW), NULL, p) == 1 &&
+           push_back(c, j, p, whole, end);
+}
+
+/* --time-min: the longest limit under which it could start now, SPAN_INFINITE: none. */
+static usec_t shorter_limit(struct core *c, struct job *j, uint32_t part, usec_t now,
+                            usec_t limit, struct placement *p)
+{
+    usec_t most = limit;
+    const struct take *t;
+    if (!j->limit_min || j->limit_min >= limit ||
+        !fits_now(c, j, part, now + plan_span(j, j->limit_min), p))
+        return SPAN_INFINITE;
+    for (uint32_t i = 0; i < p->count; i++)
+        while ((t = timeline_obstacle(c, p->node[i].node, &p->node[i], alone(c, j, part),
+                                      now + most)))
+            most = t->start - now;
+    most -= most % USEC_PER_SEC;
+    return most > j->limit_min ? most : j->limit_min;
+}
+
+/* Is the partition open to jobs like this one? */
+static bool part_takes(const struct partition *pt, struct job *j, usec_t limit)
+{
+    if (pt->state == PART_DOWN || pt->state == PART_INACTIVE) {
+        j->reason = pt->state == PART_DOWN ? REASON_PART_DOWN : REASON_PART_INACTIVE;
+        return false;
+    }
+    if (limit > pt->conf.time_max) {
+        j->reason = REASON_PART_TIME_LIMIT;
+        return false;
+    }
+    return true;
+}
+
+/* Could it run there if nothing else did? Remembered until nodes come or go. */
+static bool could_run(struct core *c, struct job *j, uint32_t part, struct placement *p)
+{
+    struct jobclass *k = &c->class[j->class];
+    if (k->parts == 1 && k->up_gen == c->up_gen)
+        return true;
+    if (place(c, j, part, rooms_of(c, ROOMS_UP), NULL, p) != 1) {
+        j->reason = REASON_NODE_NOT_AVAIL;
+        return false;
+    }
+    k->up_gen = c->up_gen;
+    return true;
+}
+
+/* --switches=N@time: it may wait for a place on fewer switches than there are now. */
+static bool waits_for_switches(struct core *c, struct job *j, const struct placement *p,
+                               usec_t now)
+{
+    usec_t until = place_switches_wait(c, j, p);
+    if (until <= now)
+        return false;
+    j->reason = REASON_RESOURCES;
+    timer_add(c, until, TIMER_PLAN, j->id);
+    return true;
+}
+
+static bool within_limits(struct core *c, struct job *j, uint32_t part,
+                          const struct placement *p)
+{
+    enum job_reason held = limits_check(c, j, part, p);
+    if (held != REASON_NONE)
+        j->reason = (uint8_t)held;
+    return held == REASON_NONE;
+}
+
+static enum verdict start(struct core *c, struct job *j, uint32_t part,
+                          const struct placement *p, usec_t now, struct batch *out)
+{
+    struct job *run = j;
+    if (waits_for_switches(c, j, p, now))
+        return UNAVAILABLE;
+    if (!within_limits(c, j, part, p)) /* it may get more than it asked for */
+        return COUNTED_OUT;
+    if (j->resv)
+        reservation_drop(c, j);
+    if (j->rest_count)
+        run = job_split(c, j, j->rest[0], out);
+    if (run)
+        job_start(c, run, part, p, now, out);
+    return run ? STARTED : BLOCKED;
+}
 
 static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_t now,
                              struct batch *out)
@@ -110,140 +188,377 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
     const struct partition *pt = &c->part[part];
     struct placement p = {0};
     usec_t limit = parts_limit(pt, j->limit_given ? j->limit : 0);
-    usec_t end = now + (limit == SPAN_INFINITE ? SPAN_UNKNOWN : limit);
     enum verdict v = BLOCKED;
-    if (pt->state == PART_DOWN || pt->state == PART_INACTIVE) {
-        j->reason = pt->state == PART_DOWN ? REASON_PART_DOWN : REASON_PART_INACTIVE;
+    if (!part_takes(pt, j, limit))
         return UNAVAILABLE;
-    }
-    if (limit > pt->conf.time_max) {
-        j->reason = REASON_PART_TIME_LIMIT;
-        return UNAVAILABLE;
-    }
-    enum job_reason held = limits_check(c, j, part, NULL);
-    if (held != REASON_NONE) {
-        j->reason = (uint8_t)held;
-        return UNAVAILABLE;
-    }
-    if (!license_fits(c, j, end)) {
+    if (!within_limits(c, j, part, NULL))
+        return COUNTED_OUT;
+    if (c->policy.backfill == BACKFILL_NONE &&
+        pt->promised > (j->resv && j->resv->part == part))
+        return BARRED;
+    if (!license_fits(c, j, now + plan_span(j, limit))) {
         license_promise(c, j, now);
         j->reason = REASON_LICENSES;
-        return UNAVAILABLE;
+        return COUNTED_OUT;
     }
-    uint64_t *closed = closed_nodes(c, end);
-    bool fits = place(c, j, part, rooms_of(c, ROOMS_NOW), closed, &p) == 1;
-    if (fits)
-        held = limits_check(c, j, part, &p); /* it may get more than it asked for */
-    if (held != REASON_NONE) {
-        j->reason = (uint8_t)held;
+    if (fits_now(c, j, part, now + plan_span(j, limit), &p)) {
+        v = start(c, j, part, &p, now, out);
+    } else if ((limit = shorter_limit(c, j, part, now, limit, &p)) != SPAN_INFINITE) {
+        j->limit = limit;
+        v = start(c, j, part, &p, now, out);
+    } else if (!could_run(c, j, part, &p)) {
         v = UNAVAILABLE;
-    } else if (fits) {
-        struct job *run = j;
-        if (j->rest_count)
-            run = job_split(c, j, j->rest[0], out);
-        if (run) {
-            job_start(c, run, part, &p, now, out);
-            v = STARTED;
-        }
-    } else {
-        if (place(c, j, part, rooms_of(c, ROOMS_UP), NULL, &p) != 1)
-            v = UNAVAILABLE; /* not even if all nodes that are up were free */
-        j->reason = v == UNAVAILABLE ? REASON_NODE_NOT_AVAIL : REASON_RESOURCES;
     }
     free(p.node);
-    free(closed);
     return v;
 }
 
-/* Tries the job's partitions in order. True when something started. */
-static bool try_job(struct core *c, struct job *j, usec_t now, struct batch *out)
+/* Tries the job's partitions in order. *blocked: the first in which it has to wait, NONE:
+ * there is none. */
+static enum verdict try_job(struct core *c, struct job *j, usec_t now, struct batch *out,
+                            uint32_t *blocked)
 {
-    char *list = xstrdup(text_of(c, j->parts)), *save = NULL;
-    struct jobclass *class = &c->class[j->class];
-    uint32_t blocked = NONE;
-    bool started = false;
-    for (char *name = strtok_r(list, ",", &save); name && !started;
-         name = strtok_r(NULL, ",", &save)) {
-        long at = parts_find(c, name);
-        if (at < 0) {
-            j->reason = REASON_PART_INACTIVE;
-            continue;
+    uint32_t class = j->class;
+    enum verdict worst = UNAVAILABLE;
+    *blocked = NONE;
+    class_parts(c, &c->class[class], text_of(c, j->parts));
+    if (c->class[class].parts == 0)
+        j->reason = REASON_PART_INACTIVE;
+    for (uint32_t i = 0; i < c->class[class].parts; i++) {
+        uint32_t part = c->class[class].part[i];
+        enum verdict v = try_part(c, j, part, now, out);
+        if (v == STARTED)
+            return v;
+        if (v == BLOCKED && *blocked == NONE)
+            *blocked = part;
+        worst = v < worst && v != BLOCKED ? v : worst;
+    }
+    return *blocked == NONE ? worst : BLOCKED;
+}
+
+usec_t plan_forecast(struct core *c, struct job *j, usec_t now, struct placement *p)
+{
+    struct jobclass one = {.parts_gen = NONE};
+    usec_t first = INT64_MAX;
+    class_parts(c, &one, text_of(c, j->parts));
+    for (uint32_t i = 0; i < one.parts && first > now; i++) {
+        usec_t limit = parts_limit(&c->part[one.part[i]], j->limit_given ? j->limit : 0);
+        struct placement there = {0};
+        usec_t at = plan_earliest(c, j, one.part[i], plan_span(j, limit), now, &there);
+        if (at < first) {
+            free(p->node);
+            *p = there;
+            first = at;
+        } else {
+            free(there.node);
         }
-        enum verdict v = try_part(c, j, (uint32_t)at, now, out);
-        started = v == STARTED;
-        if (v == BLOCKED && blocked == NONE)
-            blocked = (uint32_t)at;
     }
-    free(list);
-    if (started)
-        return true;
-    class->failed_pass = c->pass;
-    class->reason = REASON_PRIORITY;
-    c->plan_blocked += intern_refs(&c->class_keys, j->class);
-    if (blocked != NONE) {
-        j->reason = c->resv_count ? REASON_PRIORITY : REASON_RESOURCES;
-        reserve(c, j, blocked, now);
+    free(one.part);
+    return first;
+}
+
+/* ---- those who have a reservation -------------------------------------------------------- */
+
+/* An array's record goes on with its other tasks. True: no longer open. */
+static bool closed(struct core *c, struct job *j, usec_t now)
+{
+    if (j->throttle)
+        job_gate(c, j, now);
+    return !j->queued;
+}
+
+static void put_aside(struct core *c, struct reservation *r)
+{
+    timeline_untake(c, TAKE_JOB, r->job->id, r->start, r->node, r->count);
+    r->aside = true;
+}
+
+static void put_back(struct core *c, struct reservation *r)
+{
+    timeline_take(c, TAKE_JOB, r->job->id, r->start, r->end, r->node, r->count, r->exclusive);
+    r->aside = false;
+}
+
+/* Its nodes are promised to nobody now. */
+static void relieve(struct core *c, const struct demand *d, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++)
+        plan_relief(c, d[k].node, false);
+}
+
+/* Moves the promise, whose take is put aside, forward if that can be; back only when its
+ * time has come and what it waits for is late for long. */
+static void move(struct core *c, struct reservation *r, usec_t now)
+{
+    struct job *j = r->job;
+    struct placement p = {0};
+    bool late = r->start + LATE_USEC < now;
+    while (late && c->resv[c->resv_count - 1] != r)
+        reservation_drop(c, c->resv[c->resv_count - 1]->job);
+    usec_t start = plan_earliest(c, j, r->part, r->end - r->start, now, &p);
+    if (start == INT64_MAX && late) {
+        reservation_drop(c, j);
+    } else if (start < r->start || late) {
+        relieve(c, r->node, r->count);
+        reservation_set(c, r, start, &p, now);
     } else {
-        class->reason = j->reason;
+        put_back(c, r);
     }
+    free(p.node);
+}
+
+/* Looks at one promise again. False: it is gone from the list. */
+static bool look_again(struct core *c, struct reservation *r, usec_t now, struct batch *out)
+{
+    struct job *j = r->job;
+    uint32_t blocked;
+    bool due = r->start <= now + 1, more = c->class[j->class].parts > 1 && c->relief_count;
+    r->round = c->round;
+    if (closed(c, j, now))
+        return false;
+    put_aside(c, r);
+    if (!due && !more && !reservation_helped(c, r, now)) {
+        put_back(c, r);
+        return true;
+    }
+    switch (try_job(c, j, now, out, &blocked)) {
+    case STARTED:
+        if (j->queued)
+            job_gate(c, j, now); /* an array with tasks left */
+        return false;
+    case BLOCKED:
+    case BARRED:
+        move(c, r, now);
+        return j->resv != NULL;
+    default:
+        reservation_drop(c, j);
+        return false;
+    }
+}
+
+/* The first of a partition waits for resources, the others for it. */
+static void reason_of_place(struct core *c, struct reservation *r)
+{
+    struct partition *pt = &c->part[r->part];
+    r->job->reason = pt->headed == c->passes ? REASON_PRIORITY : REASON_RESOURCES;
+    pt->headed = c->passes;
+}
+
+static void plan_promised(struct core *c, usec_t now, unsigned budget, unsigned *work,
+                          struct batch *out)
+{
+    uint32_t i = 0;
+    while (i < c->resv_count && *work < budget) {
+        struct reservation *r = c->resv[i];
+        if (r->start <= now + 1 || r->round != c->round ||
+            (c->relief_count && c->class[r->job->class].parts > 1)) {
+            *work += 1 + c->part[r->part].nodes_count / 64;
+            if (!look_again(c, r, now, out))
+                continue;
+        }
+        reason_of_place(c, r);
+        i++;
+    }
+}
+
+/* ---- the classes -------------------------------------------------------------------------- */
+
+struct entry { /* a class by its best job */
+    struct job *job;
+    uint32_t class;
+    bool behind;             /* behind the first that waits, and tried by length */
+    usec_t span;
+};
+struct heap {
+    struct core *c;
+    struct entry *v;
+    uint32_t count, cap;
+};
+
+static bool entry_before(const struct heap *h, const struct entry *a, const struct entry *b)
+{
+    if (a->behind != b->behind)
+        return b->behind;
+    if (a->behind && a->span != b->span)
+        return a->span < b->span;
+    return queue_order(&a->job, &b->job, h->c) < 0;
+}
+
+static void heap_down(struct heap *h, uint32_t i)
+{
+    struct entry e = h->v[i];
+    for (uint32_t k = 2 * i + 1; k < h->count; k = 2 * i + 1) {
+        if (k + 1 < h->count && entry_before(h, &h->v[k + 1], &h->v[k]))
+            k++;
+        if (!entry_before(h, &h->v[k], &e))
+            break;
+        h->v[i] = h->v[k];
+        i = k;
+    }
+    h->v[i] = e;
+}
+
+static void heap_pop(struct heap *h)
+{
+    h->v[0] = h->v[--h->count];
+    if (h->count)
+        heap_down(h, 0);
+}
+
+/* Would a failure of it make a reservation? */
+static bool class_promises(const struct core *c, const struct jobclass *k)
+{
+    for (uint32_t i = 0; i < k->parts; i++)
+        if (part_promises(c, &c->part[k->part[i]]))
+            return true;
     return false;
 }
 
-/* One attempt. True when the job at c->plan_at need not be looked at again. */
-static bool plan_one(struct core *c, struct job *j, usec_t now, struct batch *out)
+static bool class_failed(const struct core *c, const struct jobclass *k)
 {
-    if (j->throttle) { /* another of its array may have started in this pass */
-        job_gate(c, j, now);
-        if (j->gate != GATE_OPEN)
-            return true;
-    }
-    if (!try_job(c, j, now, out))
-        return true;
-    if (j->state != JOB_PENDING)
-        return false; /* started: its place is empty now */
-    job_gate(c, j, now); /* an array with tasks left */
-    return j->gate != GATE_OPEN;
+    return k->failed_pass == c->pass;
 }
 
-/* A new pass from the front, when something may fit that did not; else the last one goes on,
- * if only with the jobs that came after its end. One that ran out of budget is finished
- * first: reservations protect the jobs at the front meanwhile. */
+static void entry_fill(const struct core *c, struct entry *e, uint32_t class)
+{
+    const struct jobclass *k = &c->class[class];
+    struct job *j = k->job[k->head];
+    *e = (struct entry){.job = j, .class = class};
+    if (c->policy.backfill_candidates != CANDIDATES_SHORTEST || k->parts == 0 ||
+        class_promises(c, k))
+        return;
+    e->behind = true;
+    e->span = plan_span(j, parts_limit(&c->part[k->part[0]], j->limit_given ? j->limit : 0));
+}
+
+static void heap_fill(struct heap *h)
+{
+    struct core *c = h->c;
+    h->count = 0;
+    for (uint32_t i = 0; i < c->class_cap; i++) {
+        struct jobclass *k = &c->class[i];
+        if (k->count == 0)
+            continue;
+        class_parts(c, k, text_of(c, k->job[k->head]->parts));
+        if (class_failed(c, k) && (k->reason != REASON_PRIORITY || !class_promises(c, k)))
+            continue;
+        GROW(h->v, h->cap, h->count + 1);
+        entry_fill(c, &h->v[h->count++], i);
+    }
+    for (uint32_t i = h->count / 2; i-- > 0;)
+        heap_down(h, i);
+}
+
+/* Which of the classes that failed could use what was relieved? */
+static void relief_spend(struct core *c)
+{
+    const struct rooms *now = rooms_of(c, ROOMS_NOW);
+    for (uint32_t i = 0; i < c->class_cap && (c->relief_count || c->counts_freed); i++) {
+        struct jobclass *k = &c->class[i];
+        if (k->count == 0 || !class_failed(c, k))
+            continue;
+        const struct job *j = k->job[k->head];
+        if (c->counts_freed && k->counted_out)
+            k->failed_pass = c->pass - 1;
+        class_parts(c, k, text_of(c, j->parts));
+        for (uint32_t n = 0; n < c->relief_count && class_failed(c, k); n++) {
+            uint32_t node = c->relief[n];
+            for (uint32_t p = 0; p < k->parts; p++)
+                if (bs_test(c->part[k->part[p]].nodes, node) &&
+                    place_fits(c, j, k->part[p], node, &now->v[node]))
+                    k->failed_pass = c->pass - 1;
+        }
+    }
+    c->relief_count = 0;
+    c->counts_freed = false;
+}
+
+/* The best job of a class. False: the class is done with in this pass. */
+static bool plan_one(struct core *c, uint32_t class, usec_t now, struct batch *out, bool *promised)
+{
+    struct jobclass *k = &c->class[class];
+    struct job *j = k->job[k->head];
+    uint32_t blocked = k->parts ? k->part[0] : NONE;
+    enum verdict v = BLOCKED;
+    if (closed(c, j, now))
+        return true; /* its place is empty now */
+    if (!class_failed(c, k))
+        v = try_job(c, j, now, out, &blocked);
+    k = &c->class[class]; /* the table may have moved */
+    if (v == STARTED) {
+        if (j->queued)
+            job_gate(c, j, now);
+        return true;
+    }
+    k->failed_pass = v == BARRED ? c->pass - 1 : c->pass; /* barred: until the first starts */
+    k->counted_out = v == COUNTED_OUT;
+    k->reason = v > BARRED ? j->reason : REASON_PRIORITY;
+    if (v != BLOCKED)
+        return false;
+    struct partition *pt = &c->part[blocked];
+    j->reason = pt->promised ? REASON_PRIORITY : REASON_RESOURCES;
+    *promised = part_promises(c, pt) && reservation_make(c, j, blocked, now);
+    return *promised && class_promises(c, k);
+}
+
+static void plan_classes(struct core *c, usec_t now, unsigned budget, unsigned *work,
+                         struct batch *out, bool *done)
+{
+    struct heap h = {.c = c};
+    heap_fill(&h);
+    while (h.count && *work < budget) {
+        uint32_t class = h.v[0].class;
+        bool promised = false;
+        bool more = plan_one(c, class, now, out, &promised);
+        *work += 1 + (promised ? c->nodes / 64 : 0);
+        if (promised && c->policy.backfill_candidates == CANDIDATES_SHORTEST) {
+            heap_fill(&h); /* those behind it have another order */
+        } else if (more && c->class[class].count) {
+            entry_fill(c, &h.v[0], class);
+            heap_down(&h, 0);
+        } else {
+            heap_pop(&h);
+        }
+    }
+    *done = h.count == 0;
+    free(h.v);
+}
+
+/* ---- a pass ----------------------------------------------------------------------------------- */
+
+/* Afresh: no failure and no promise of before counts. Else those who can gain by what was
+ * freed early look at it in turn. */
 static void plan_begin(struct core *c)
 {
-    queue_sort(c);
-    if (!c->plan_afresh || !c->plan_done)
-        return;
-    c->plan_afresh = false;
-    c->pass++;
-    c->plan_at = c->queue_head;
-    c->plan_blocked = 0;
-    reservations_clear(c);
+    c->passes++;
+    if (c->plan_afresh) {
+        c->plan_afresh = false;
+        reservations_clear(c);
+        queue_sort(c);
+        c->pass++;
+        c->relief_count = 0;
+    } else if (c->early) {
+        c->round++;
+    }
+    c->early = false;
 }
 
 int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *out)
 {
+    unsigned work = 0;
+    bool done = false;
     c->now = now;
     depend_again(c, now, out);
     if (!c->plan_wanted || c->loading)
         return 0;
-    unsigned work = 0;
     plan_begin(c);
-    while (c->plan_at < c->queue_count && work < work_budget) {
-        if (c->plan_blocked == c->queue_count - c->queue_holes) { /* no other class is left */
-            c->plan_at = c->queue_count;
-            break;
-        }
-        struct job *j = c->queue[c->plan_at];
-        if (!j || c->class[j->class].failed_pass == c->pass) {
-            c->plan_at++;
-            continue;
-        }
-        work++;
-        if (plan_one(c, j, now, out))
-            c->plan_at++;
+    plan_promised(c, now, work_budget, &work, out);
+    if (work < work_budget) {
+        relief_spend(c);
+        c->plan_wanted = false; /* what was wanted so far is done in this pass */
+        plan_classes(c, now, work_budget, &work, out, &done);
     }
-    c->plan_done = c->plan_at >= c->queue_count;
-    c->plan_wanted = c->plan_afresh || !c->plan_done;
     depend_again(c, now, out);
+    c->plan_wanted = c->plan_wanted || !done;
     return c->plan_wanted ? 1 : 0;
 }

@@ -185,20 +185,13 @@ void priority_totals(struct core *c)
 
 void priority_all(struct core *c, usec_t now)
 {
-    const struct job *before = NULL;
-    bool sorted = c->queue_sorted;
     fairshare_rank(c, now);
     if (!c->policy.multifactor)
         return;
     priority_totals(c);
     for (uint32_t i = 0; i < c->jobs; i++)
         priority_set(c, c->job[i], now);
-    for (uint32_t i = c->queue_head; sorted && i < c->queue_count; i++) {
-        const struct job *j = c->queue[i];
-        sorted = !j || !before || queue_order(&before, &j, c) < 0;
-        before = j ? j : before;
-    }
-    if (!sorted)
+    if (!c->queue_sorted || !queue_in_order(c))
         queue_unsorted(c);
 }
 

@@ -18,7 +18,7 @@
 const struct core_policy scene_policy = {
     .kill_wait = 30 * SEC, .node_timeout = 300 * SEC, .job_keep = 3000 * SEC,
     .job_id_first = 1, .job_id_max = 1000000, .jobs_max = 100000, .array_size_max = 1000,
-    .requeue_max = 3, .return_to_service = 2, .backfill_depth = 1};
+    .requeue_max = 3, .return_to_service = 2, .backfill = BACKFILL_EASY};
 
 static void apply(struct scene *s, const struct command *cmd)
 {

@@ -15,7 +15,8 @@
 const struct core_policy scene_policy = {
     .kill_wait = 30 * SEC, .node_timeout = 300 * SEC, .job_keep = 3000 * SEC,
     .job_id_first = 1, .job_id_max = 1000000, .jobs_max = 100000, .array_size_max = 100000,
-    .requeue_max = 3, .requeue_default = true, .return_to_service = 2, .backfill_depth = 10};
+    .requeue_max = 3, .requeue_default = true, .return_to_service = 2,
+    .backfill = BACKFILL_CONSERVATIVE, .backfill_depth = 10};
 static const struct core_partition one_part[] = {
     {.name = "main", .nodes = "ALL", .is_default = true, .time_max = SPAN_INFINITE}};
 

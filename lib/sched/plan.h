@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan: what the files of the planner share. queue.c keeps the jobs that may start in
+ * order, reserve.c promises times to those that do not fit, plan.c makes the passes.
+ *
+ * A pass costs what changed. Since the last one some nodes got relief (something on them
+ * is free, or will be free earlier, than was planned); a class of jobs that did not fit
+ * is tried again only when one of its jobs could use such a node. When that is not all
+ * (a node went, a limit or priority changed) the pass starts afresh.
+ *
+ * Reservations outlive passes. A promised start never moves later by planning: each pass
+ * after a relief looks at the promises in the order of the queue and moves those that
+ * can be earlier while all others stand ("compression"). Only the world makes them late:
+ * nodes that go, jobs that overrun, and a job that comes to stand before them.
+ */
+#ifndef SL_SCHED_PLAN_H
+#define SL_SCHED_PLAN_H
+
+#include "sched/timeline.h"
+
+struct reservation {
+    struct job *job;
+    uint32_t part;
+    uint64_t round;          /* of core.round, in which it was last moved forward */
+    usec_t start, end;
+    bool exclusive, aside;   /* aside: its take is put aside, it is being looked at */
+    struct demand *node;
+    uint32_t count;
+};
+
+/* How long a run of j is planned to take under that limit: the one place where what is
+ * expected of it (j->expected, a prediction) may take the limit's place. */
+static inline usec_t plan_span(const struct job *j, usec_t limit)
+{
+    if (j->expected && j->expected < limit)
+        return j->expected;
+    return limit == SPAN_INFINITE ? SPAN_UNKNOWN : limit;
+}
+
+/* queue.c */
+void class_put(struct core *c, struct job *j);  /* among its class; it is no member yet */
+void class_take(struct core *c, struct job *j);
+void class_parts(struct core *c, struct jobclass *k, const char *names); /* k->part */
+
+/* reserve.c */
+/* The earliest start of j in the partition with what is promised now, and where; INT64_MAX:
+ * not even when all that runs is over. */
+usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,
+                     usec_t now, struct placement *p);
+bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now);
+/* r, whose take is put aside, gets another place; p->node is taken over. */
+void reservation_set(struct core *c, struct reservation *r, usec_t start, struct placement *p,
+                     usec_t now);
+void reservation_drop(struct core *c, struct job *j); /* it stands in its class again */
+/* Could a relieved node give the promised job an earlier start? */
+bool reservation_helped(struct core *c, struct reservation *r, usec_t now);
+void reservations_yield(struct core *c, struct job *j); /* those behind j in its partitions */
+void reservations_clear(struct core *c);
+static inline bool part_promises(const struct core *c, const struct partition *p)
+{
+    uint32_t depth = c->policy.backfill == BACKFILL_CONSERVATIVE ? c->policy.backfill_depth : 1;
+    return p->promised < (depth ? depth : 1);
+}
+
+#endif
