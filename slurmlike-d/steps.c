@@ -455,6 +455,11 @@ static void step_detached(struct step *s)
     step_timer(s, s->check_msec);
 }
 
+static bool step_process_lives(const struct step *s)
+{
+    return s->pid > 1 && s->pid_start && proc_start_time(s->pid) == s->pid_start;
+}
+
 static void on_step_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct step *s = arg;
@@ -476,7 +481,7 @@ static void on_step_timer(evutil_socket_t fd, short what, void *arg)
         s->state = STEP_CLEANING;
     }
     if (s->state == STEP_DETACHED) {
-        if (s->pid > 1 && proc_start_time(s->pid) == s->pid_start && s->pid_start) {
+        if (step_process_lives(s)) {
             s->check_msec = s->check_msec * 2 < CHECK_MSEC_MAX ? s->check_msec * 2
                                                                : CHECK_MSEC_MAX;
             step_timer(s, s->check_msec);
@@ -577,6 +582,13 @@ static void on_hello(struct noded *d, struct wire_link *l, Sl__StepHello *h)
         return;
     }
     struct step *s = step_find(d, h->job_id, h->restart, h->step_id);
+    pid_t pid = wire_link_peer(l)->pid; /* what the kernel says, not what the message does */
+    if (s && s->pid && s->pid != pid && step_process_lives(s)) {
+        log_warn("step", "job=%u step=%u pid=%d is not its supervisor", h->job_id,
+                 h->step_id, (int)pid);
+        wire_link_close(l);
+        return;
+    }
     if (!s)
         s = step_create(d, j, h->step_id);
     if (s->link)
@@ -585,7 +597,7 @@ static void on_hello(struct noded *d, struct wire_link *l, Sl__StepHello *h)
     s->link = l;
     s->state = STEP_LINKED;
     s->manager = h->manager;
-    s->pid = (pid_t)h->pid;
+    s->pid = pid;
     s->pid_start = proc_start_time(s->pid);
     step_record_keep(s, h);
     wire_link_set_ops(l, &step_ops, s);

@@ -220,10 +220,11 @@ def test_a_user_at_node_daemons_and_supervisors_of_others(world, users):
 # ---- the node daemons' user ----------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def own():
     """One user's cluster: there a node daemon's messages are those of an ordinary uid, and
-    whatever they start has no more rights than that."""
+    whatever they start has no more rights than that. A new one for each test: messages name
+    jobs up to the live one's id, and of a few ids most hit it."""
     with Cluster(nodes=2, conf=CONF, user=user_ensure("slone").pw_name) as c:
         c.live = job_of(c)
         yield c
