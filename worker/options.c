@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/conftext.h"
+#include "base/editdist.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -168,36 +169,13 @@ static const struct option_row *find(const struct option_table *t, const char *n
     return NULL;
 }
 
-#define DISTANCE_MAX 48
-
-/* Levenshtein's distance; long names count as far away. */
-static size_t distance(const char *a, const char *b, size_t nb)
-{
-    size_t row[DISTANCE_MAX + 1], na = strlen(a);
-    if (na > DISTANCE_MAX || nb > DISTANCE_MAX)
-        return DISTANCE_MAX;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            size_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = change < least ? change : least;
-        }
-    }
-    return row[nb];
-}
-
 static int unknown(const struct option_table *t, const char *name, size_t len,
                    struct err *err)
 {
     const char *best = t->rows[0].name;
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < t->count; i++) {
-        size_t d = distance(t->rows[i].name, name, len);
+        size_t d = edit_distance(t->rows[i].name, strlen(t->rows[i].name), name, len);
         if (d < least) {
             least = d;
             best = t->rows[i].name;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/editdist.h"
 #include "base/limits.h"
 
 #define KEY_LEN_MAX 128 /* "group.key"; longer is no known key anyway */
@@ -23,29 +24,6 @@ static int fail_at(const config_setting_t *s, const char *name, const char *tabl
         err_prefix(err, "%s:%u: %s%s%s", file ? file : name, config_setting_source_line(s),
                    table, table[0] && key[0] ? "." : "", key);
     return rc;
-}
-
-/* Levenshtein distance of two short texts. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t na = strnlen(a, KEY_LEN_MAX), nb = strnlen(b, KEY_LEN_MAX);
-    size_t row[KEY_LEN_MAX + 1];
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
 }
 
 static const char *last_part(const char *path)
@@ -62,7 +40,7 @@ static const char *nearest_key(const struct conf_table *t, const char *key)
     size_t best_distance = strlen(key) / 3 + 2;
     for (size_t i = 0; i < t->count; i++) {
         const char *path = t->rows[i].path;
-        size_t d = edit_distance(path, key);
+        size_t d = edit_distance(path, strlen(path), key, strlen(key));
         if (d > 1 && strcmp(last_part(path), last_part(key)) == 0)
             d = 1;
         if (d < best_distance) {

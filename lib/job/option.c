@@ -7,6 +7,7 @@
  */
 #include "job/option.h"
 
+#include "base/editdist.h"
 #include "base/limits.h"
 #include "job/state.h"
 #include <ctype.h>
@@ -28,38 +29,15 @@ const struct option *option_by_letter(enum job_command command, char letter)
     return NULL;
 }
 
-/* Levenshtein distance of two short words, for "did you mean". */
-static unsigned distance(const char *a, size_t n, const char *b)
-{
-    unsigned row[64];
-    size_t m = strlen(b);
-    if (m >= 64)
-        return 64;
-    for (size_t k = 0; k <= m; k++)
-        row[k] = (unsigned)k;
-    for (size_t i = 0; i < n; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i + 1;
-        for (size_t k = 1; k <= m; k++) {
-            unsigned above = row[k], best = diagonal + (a[i] != b[k - 1]);
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[k - 1] + 1 < best)
-                best = row[k - 1] + 1;
-            row[k] = best;
-            diagonal = above;
-        }
-    }
-    return row[m];
-}
-
 static int unknown_name(enum job_command command, const char *name, size_t n, struct err *err)
 {
     size_t count;
     const struct option *t = option_table(&count), *near = NULL;
-    unsigned best = 3; /* farther than two edits is no help */
+    size_t best = 3; /* farther than two edits is no help */
     for (size_t i = 0; i < count; i++) {
-        unsigned d = t[i].commands & command ? distance(name, n, t[i].name) : best;
+        size_t d = t[i].commands & command
+                       ? edit_distance(name, n, t[i].name, strlen(t[i].name))
+                       : best;
         if (d < best) {
             best = d;
             near = &t[i];

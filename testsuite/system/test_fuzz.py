@@ -162,8 +162,8 @@ def reached(rows):
         n = rows[t]["sent"]
         assert rows[t]["whole"] > n // 2, t
         assert rows[t]["answers"] + rows[t]["errors"] > n // 4, t
-        # in a long run the jobs with the ids that are named are soon over and forgotten
-        assert rows[t]["answers"] > (n // 20 if n <= 1000 else 0), t
+        if n <= 1000:  # later the jobs with the ids that are named are over and forgotten
+            assert rows[t]["answers"] > n // 20, t
 
 
 def test_a_user_at_the_controllers_socket(world, users):
