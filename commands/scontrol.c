@@ -40,6 +40,8 @@ static const struct {
     scontrol_f *fn;
     const char *arguments, *help;
 } verbs[] = {
+    {"create", 2, scontrol_create, "reservation Key=Value...", "reserve nodes for some people"},
+    {"delete", 3, scontrol_delete, "reservation=name", "end a reservation"},
     {"hold", 2, scontrol_job_op, "jobs", "keep jobs from starting"},
     {"ping", 1, scontrol_ping, "", "is the controller there?"},
     {"reconfigure", 3, scontrol_reconfigure, "", "read the configuration again"},
@@ -48,21 +50,20 @@ static const struct {
     {"requeuehold", 8, scontrol_job_op, "jobs", "the same, held"},
     {"resume", 3, scontrol_job_op, "jobs", "continue suspended jobs"},
     {"show", 2, scontrol_show, "what [id]",
-     "job, node, partition, step, config, hostnames, hostlist, hostlistsorted"},
+     "job, node, partition, step, reservation, licenses, config, hostnames, hostlist, hostlistsorted"},
     {"shutdown", 8, scontrol_shutdown, "[controller]", "end the controller"},
     {"suspend", 2, scontrol_job_op, "jobs", "stop running jobs for a while"},
     {"top", 3, scontrol_job_op, "jobs", "one's own jobs before one's others"},
     {"uhold", 2, scontrol_job_op, "jobs", "hold so that the owner may release"},
     {"update", 2, scontrol_update, "what=id Key=Value...",
-     "JobId=, NodeName=, PartitionName= and what is to change"},
+     "JobId=, NodeName=, PartitionName=, ReservationName= and what is to change"},
     {"wait_job", 6, scontrol_wait_job, "job", "return when the job's nodes are ready"},
     {"write", 2, scontrol_write, "batch_script job [file]", "save a job's script; - for stdout"},
 };
 #define VERBS_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
 static const char *const later[] = {
-    "abort",         "cancel_reboot", "cluster",      "completing",    "create",
-    "delete",        "errnumstr",     "fsdampeningfactor", "listpids", "notify",
+    "abort",         "cancel_reboot", "cluster",      "completing",    "errnumstr",     "fsdampeningfactor", "listpids", "notify",
     "pidinfo",       "reboot",        "schedloglevel", "setdebug",     "setdebugflags",
     "takeover",      "token",
 };

@@ -22,6 +22,7 @@ struct scontrol {
 typedef int scontrol_f(struct scontrol *s, int argc, char **argv);
 scontrol_f scontrol_show;
 scontrol_f scontrol_job_op; /* argv[-1] is the operation's name */
+scontrol_f scontrol_create, scontrol_delete; /* reservations */
 scontrol_f scontrol_update, scontrol_ping, scontrol_reconfigure, scontrol_shutdown,
     scontrol_write, scontrol_wait_job;
 

@@ -142,6 +142,7 @@ static const struct {
 } update_heads[] = {
     {"JobId", "job"},        {"Job", "job"},   {"NodeName", "node"},
     {"PartitionName", "partition"}, {"StepId", "step"},
+    {"ReservationName", "reservation"}, {"Reservation", "reservation"},
 };
 
 static const char *update_head(const char *key)
@@ -214,6 +215,72 @@ int scontrol_update(struct scontrol *s, int argc, char **argv)
     if (rc == 0 && q.n_set == 0)
         rc = err_set(&err, SL_EINVAL_FIELD, "No changes specified");
     rc = rc != 0 ? scontrol_fail(1, "%s", err.text) : ack_call(s, WIRE_UPDATE, &q.base, "update");
+    arena_fini(&a);
+    return rc;
+}
+
+/* ---- reservations ----------------------------------------------------------------------- */
+
+/* "create reservation[=name] Key=Value...", also "create reservationname=name ..." */
+int scontrol_create(struct scontrol *s, int argc, char **argv)
+{
+    Sl__UpdateRequest q = SL__UPDATE_REQUEST__INIT;
+    struct err err = {0};
+    struct wire_msg reply;
+    struct arena a;
+    bool head = false;
+
+    arena_init(&a);
+    q.set = arena_alloc(&a, ((size_t)argc + 1) * sizeof(*q.set));
+    for (int i = 0; i < argc; i++) {
+        Sl__KeyValue *kv = pair_parse(&a, argv[i]);
+        bool resv = strcasecmp(kv->key, "reservation") == 0 || strcasecmp(kv->key, "res") == 0 ||
+                    strcasecmp(kv->key, "reservationname") == 0;
+        head = head || resv;
+        if (!resv)
+            q.set[q.n_set++] = kv;
+        else if (kv->value[0] != '\0')
+            q.ids = kv->value;
+    }
+    q.what = (char *)"reservation-create";
+    int rc;
+    if (!head) {
+        rc = scontrol_fail(1, argc > 0 ? "not built yet: create %s" : "create: what? reservation",
+                           argc > 0 ? argv[0] : "");
+    } else if (client_call(&s->client, WIRE_UPDATE, &q.base, WIRE_ACK, 0, &reply, &err) != 0) {
+        rc = scontrol_fail(1, "%s", err.text);
+    } else {
+        const Sl__Ack *ack = (const Sl__Ack *)reply.body;
+        rc = ack->code == 0 ? 0 : scontrol_fail(1, "Error creating the reservation: %s", ack->text);
+        if (rc == 0 && !s->quiet)
+            printf("Reservation created: %s\n", ack->text);
+        wire_msg_clear(&reply);
+    }
+    arena_fini(&a);
+    return rc;
+}
+
+/* "delete reservation=name", "delete reservationname=name" */
+int scontrol_delete(struct scontrol *s, int argc, char **argv)
+{
+    Sl__UpdateRequest q = SL__UPDATE_REQUEST__INIT;
+    struct arena a;
+    int rc;
+
+    arena_init(&a);
+    Sl__KeyValue *kv = argc > 0 ? pair_parse(&a, argv[0]) : NULL;
+    const char *name = kv == NULL ? "" : kv->value[0] == '\0' && argc > 1 ? argv[1] : kv->value;
+    if (kv == NULL || update_head(kv->key) == NULL)
+        rc = scontrol_fail(1, "delete: what? reservation=NAME");
+    else if (strcmp(update_head(kv->key), "reservation") != 0)
+        rc = scontrol_fail(1, "not built yet: delete %s", kv->key);
+    else if (name[0] == '\0')
+        rc = scontrol_fail(1, "delete reservation: its name is missing");
+    else {
+        q.what = (char *)"reservation-delete";
+        q.ids = (char *)name;
+        rc = ack_call(s, WIRE_UPDATE, &q.base, "delete");
+    }
     arena_fini(&a);
     return rc;
 }

@@ -200,6 +200,29 @@ static const struct item step_items[] = {
     {"Dist", FIELD_STEP_LAYOUT, 0, HOW_LINE, NULL, true, false},
 };
 
+static const struct item resv_items[] = {
+    {"ReservationName", FIELD_RESV_NAME, 0, HOW_TEXT, NULL, true, false},
+    {"StartTime", FIELD_RESV_START, 0, HOW_TIME, "N/A", false, false},
+    {"EndTime", FIELD_RESV_END, 0, HOW_TIME, "N/A", false, false},
+    {"Duration", FIELD_RESV_DURATION, 0, HOW_SPAN, NULL, false, false},
+    {"Nodes", FIELD_RESV_NODES, 0, HOW_TEXT, NULL, true, false},
+    {"NodeCnt", FIELD_RESV_NODES_COUNT, 0, HOW_TEXT, NULL, false, false},
+    {"CoreCnt", FIELD_RESV_CORES, 0, HOW_TEXT, NULL, false, false},
+    {"Features", 0, 0, HOW_FIXED, "(null)", false, false},
+    {"PartitionName", FIELD_RESV_PARTITION, 0, HOW_TEXT, NULL, false, false},
+    {"Flags", FIELD_RESV_FLAGS, 0, HOW_PLAIN, NULL, false, false},
+    {"TRES", FIELD_RESV_TRES, 0, HOW_TEXT, NULL, true, false},
+    {"Users", FIELD_RESV_USERS, 0, HOW_TEXT, NULL, true, false},
+    {"Groups", FIELD_RESV_GROUPS, 0, HOW_TEXT, NULL, false, false},
+    {"Accounts", FIELD_RESV_ACCOUNTS, 0, HOW_TEXT, NULL, false, false},
+    {"Licenses", 0, 0, HOW_FIXED, "(null)", false, false},
+    {"State", FIELD_RESV_STATE, 0, HOW_TEXT, NULL, false, false},
+    {"BurstBuffer", 0, 0, HOW_FIXED, "(null)", false, false},
+    {"Watts", 0, 0, HOW_FIXED, "n/a", false, false},
+    {"MaxStartDelay", 0, 0, HOW_FIXED, "(null)", true, false},
+    {"Comment", FIELD_RESV_COMMENT, 0, HOW_LINE, NULL, true, false},
+};
+
 static const struct item license_items[] = {
     {"LicenseName", FIELD_LICENSE_NAME, 0, HOW_LINE, NULL, true, false},
     {"Total", FIELD_LICENSE_TOTAL, 0, HOW_TEXT, NULL, true, false},
@@ -229,6 +252,8 @@ static const struct entity entities[] = {
      ITEMS(partition_items), "No partitions in the system", NULL},
     {"steps", 1, "step", "job", "steps", FIELD_OF_STEP, ITEMS(step_items),
      "No job steps in the system", "slurm_get_job_steps error: Invalid job id specified"},
+    {"reservations", 3, "reservation", "name", "reservations", FIELD_OF_RESV, ITEMS(resv_items),
+     "No reservations in the system", "Reservation not found"},
     {"licenses", 2, "license", "name", "licenses", FIELD_OF_LICENSE, ITEMS(license_items),
      "No licenses configured in Slurm.", "License not found"},
 };
@@ -485,6 +510,8 @@ int scontrol_show(struct scontrol *s, int argc, char **argv)
         strcpy(word, "jobs");
     if (strcasecmp(word, "nodename") == 0)
         strcpy(word, "nodes");
+    if (strcasecmp(word, "reservationname") == 0)
+        strcpy(word, "reservations");
     if (strcasecmp(word, "partitionname") == 0)
         strcpy(word, "partitions");
     for (size_t i = 0; i < 3; i++)
@@ -496,7 +523,7 @@ int scontrol_show(struct scontrol *s, int argc, char **argv)
         if (scontrol_word(word, entities[i].word, entities[i].min))
             return entity_show(s, &entities[i], id);
     static const char *const later[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons",
-                                        "dwstat", "federation", "reservations", "topology"};
+                                        "dwstat", "federation", "topology"};
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
         if (scontrol_word(word, later[i], 3))
             return scontrol_fail(1, "not built yet: show %s", later[i]);

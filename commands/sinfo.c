@@ -39,7 +39,7 @@ static const struct command_option options[] = {
     {"nodes", 'n', "nodes", "only these nodes", &opt.nodes, NULL, NULL},
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"partition", 'p', "names", "only these partitions", &opt.partition, NULL, "SINFO_PARTITION"},
-    {"reservation", 'T', NULL, "there are no reservations", NULL, NULL, NULL},
+    {"reservation", 'T', NULL, "advance reservations instead of nodes", NULL, &opt.reservations, NULL},
     {"responding", 'r', NULL, "only nodes that respond", NULL, &opt.responding, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
      "SINFO_SORT"},
@@ -189,6 +189,47 @@ static int show_json(struct client *c, struct err *err)
     return rc;
 }
 
+/* -T: name, state, times and nodes of each reservation. */
+static int show_reservations(struct client *c, struct err *err)
+{
+    static const unsigned ids[] = {FIELD_RESV_NAME, FIELD_RESV_STATE, FIELD_RESV_START,
+                                   FIELD_RESV_END, FIELD_RESV_DURATION, FIELD_RESV_NODES};
+    enum { COLUMNS = sizeof(ids) / sizeof(ids[0]) };
+    struct rows rows;
+    struct arena a;
+    struct buf cell;
+    int name = (int)strlen("RESV_NAME");
+
+    arena_init(&a);
+    buf_init(&cell);
+    rows_init(&rows);
+    Sl__QueryRequest *q = command_query(&a, "reservation");
+    for (size_t i = 0; i < COLUMNS; i++)
+        command_field(&a, q, ids[i]);
+    int rc = rows_query(&rows, c, q, err);
+    for (size_t i = 0; i < rows.count; i++)
+        name = (int)strlen(rows.v[i].cells[0]) > name ? (int)strlen(rows.v[i].cells[0]) : name;
+    if (rc == 0 && rows.count == 0)
+        puts("No reservations in the system");
+    else if (rc == 0 && !opt.noheader)
+        printf("%-*s %8s %19s %19s %11s  %s\n", name, "RESV_NAME", "STATE", "START_TIME",
+               "END_TIME", "DURATION", "NODELIST");
+    for (size_t i = 0; i < rows.count; i++) {
+        static const int width[COLUMNS] = {0, 8, 19, 19, 11, 0};
+        printf("%-*s", name, rows.v[i].cells[0]);
+        for (size_t k = 1; k < COLUMNS; k++) {
+            buf_clear(&cell);
+            field_show(field_by_id(ids[k]), rows.v[i].cells[k], &cell);
+            printf("%s%*s", k + 1 == COLUMNS ? "  " : " ", width[k], buf_str(&cell));
+        }
+        putchar('\n');
+    }
+    buf_fini(&cell);
+    rows_fini(&rows);
+    arena_fini(&a);
+    return rc;
+}
+
 static int options_check(struct err *err)
 {
     char *end;
@@ -211,7 +252,9 @@ static int show(struct client *c, struct err *err)
 {
     long again = opt.iterate != NULL ? strtol(opt.iterate, NULL, 10) : 0;
     for (;;) {
-        int rc = opt.json ? show_json(c, err) : show_once(c, err);
+        int rc = opt.reservations ? show_reservations(c, err)
+                 : opt.json       ? show_json(c, err)
+                                  : show_once(c, err);
         if (rc != 0 || again <= 0)
             return rc;
         putchar('\n');

@@ -38,6 +38,7 @@ const struct cell *cell_find(enum field_what what, unsigned field)
         [FIELD_OF_STEP] = {cells_step, cells_step_count},
         [FIELD_OF_NODE] = {cells_node, cells_node_count},
         [FIELD_OF_PARTITION] = {cells_partition, cells_partition_count},
+        [FIELD_OF_RESV] = {cells_resv, cells_resv_count},
         [FIELD_OF_LICENSE] = {cells_license, cells_license_count},
     };
     for (size_t i = 0; i < tables[what].count; i++)

@@ -25,6 +25,7 @@ struct cell_source { /* one row's object; those that do not apply are NULL */
     const struct node_view *node;
     const struct partition_view *partition;
     const struct license_view *license;
+    const struct resv_view *resv;
 };
 
 struct cell {
@@ -45,7 +46,7 @@ void cell_span(struct buf *out, usec_t span);
 extern const struct cell cells_job[], cells_step[], cells_node[], cells_partition[];
 extern const size_t cells_job_count, cells_step_count, cells_node_count, cells_partition_count;
 
-extern const struct cell cells_license[];
-extern const size_t cells_license_count;
+extern const struct cell cells_license[], cells_resv[];
+extern const size_t cells_license_count, cells_resv_count;
 
 #endif

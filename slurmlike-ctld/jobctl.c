@@ -19,6 +19,7 @@ struct answer {
     struct arena arena;
     Sl__JobError **errors;
     size_t count, cap, failed, done;
+    const char *text; /* of a success; NULL: none */
     struct err first;
 };
 
@@ -50,6 +51,8 @@ static void answer_send(struct answer *a, struct session *s, uint32_t tag)
 {
     Sl__Ack ack = SL__ACK__INIT;
 
+    if (a->text)
+        ack.text = (char *)a->text;
     if (a->failed) {
         ack.code = a->first.code;
         ack.text = a->failed > a->count
@@ -430,6 +433,30 @@ static void update_jobs(struct ctld *d, struct update *u, struct answer *a)
     }
 }
 
+/* All pairs at once: a reservation is checked as a whole. "create reservation" without a
+ * name gets one, which the answer says. */
+static void update_resv(struct ctld *d, struct session *s, const Sl__UpdateRequest *m,
+                        enum command_kind kind, struct answer *a)
+{
+    struct command cmd = {.kind = kind, .actor = session_actor(s)};
+    const char **key = arena_alloc(&a->arena, (m->n_set + 1) * sizeof(*key));
+    const char **value = arena_alloc(&a->arena, (m->n_set + 1) * sizeof(*value));
+    struct err err;
+
+    for (size_t i = 0; i < m->n_set; i++) {
+        key[i] = m->set[i]->key;
+        value[i] = m->set[i]->value;
+    }
+    cmd.resv.name = m->ids;
+    cmd.resv.key = key;
+    cmd.resv.value = value;
+    cmd.resv.count = m->n_set;
+    if (loop_apply(d, &cmd, &err) < 0)
+        answer_error(a, m->ids, &err);
+    else if (kind == CMD_RESV_CREATE)
+        a->text = arena_strdup(&a->arena, loop_result(d)->resv_name);
+}
+
 void jobctl_update(struct ctld *d, struct session *s, struct wire_msg *m)
 {
     const Sl__UpdateRequest *r = (const Sl__UpdateRequest *)m->body;
@@ -438,7 +465,13 @@ void jobctl_update(struct ctld *d, struct session *s, struct wire_msg *m)
     struct err err;
 
     answer_init(&a);
-    if (!r->ids[0]) {
+    if (strcmp(r->what, "reservation") == 0) {
+        update_resv(d, s, r, CMD_RESV_UPDATE, &a);
+    } else if (strcmp(r->what, "reservation-create") == 0) {
+        update_resv(d, s, r, CMD_RESV_CREATE, &a);
+    } else if (strcmp(r->what, "reservation-delete") == 0) {
+        update_resv(d, s, r, CMD_RESV_DELETE, &a);
+    } else if (!r->ids[0]) {
         err_set(&err, SL_EINVAL_FIELD, "no %s is named", r->what[0] ? r->what : "object");
         answer_error(&a, "", &err);
     } else if (strcmp(r->what, "job") == 0) {

@@ -27,7 +27,7 @@ struct digests { /* of a job submitted in this generation */
 
 struct persist {
     struct store_txn *txn;
-    struct ids jobs, nodes, partitions, tenants[TENANT_KIND_COUNT];
+    struct ids jobs, nodes, partitions, resvs, tenants[TENANT_KIND_COUNT];
     bool meta;
     struct run *runs;
     struct digests *digests;
@@ -74,6 +74,7 @@ void persist_destroy(struct persist *p)
     free(p->partitions.v);
     for (int k = 0; k < TENANT_KIND_COUNT; k++)
         free(p->tenants[k].v);
+    free(p->resvs.v);
     free(p);
 }
 
@@ -322,6 +323,9 @@ void persist_note(struct ctld *d, const struct change *change, enum command_kind
     case CHANGE_TENANT:
         ids_add(&p->tenants[change->sub], change->id);
         break;
+    case CHANGE_RESV:
+        ids_add(&p->resvs, change->id);
+        break;
     case CHANGE_STEP:
         step_note(d, change->id, change->sub);
         break;
@@ -458,6 +462,19 @@ static void tenant_put(struct ctld *d, enum tenant_kind kind, uint32_t id, struc
     store_txn_put_tenant(d->persist->txn, name, (struct store_bytes){record->data, record->len});
 }
 
+#define RESV_KEY "resv:"
+
+/* An empty record says that there is none any more. */
+static void resv_put(struct ctld *d, uint32_t id, struct buf *record)
+{
+    char key[32];
+
+    buf_clear(record);
+    core_resv_save(d->core, id, record);
+    snprintf(key, sizeof(key), RESV_KEY "%u", id);
+    store_txn_put_meta(d->persist->txn, key, (struct store_bytes){record->data, record->len});
+}
+
 static void meta_put_u64(struct persist *p, const char *key, uint64_t value)
 {
     unsigned char bytes[8];
@@ -483,6 +500,7 @@ struct store_txn *persist_seal(struct ctld *d)
     ids_settle(&p->jobs);
     ids_settle(&p->nodes);
     ids_settle(&p->partitions);
+    ids_settle(&p->resvs);
     for (size_t i = 0; i < p->jobs.count; i++)
         job_put(d, p->jobs.v[i], &record);
     for (size_t i = 0; i < p->nodes.count; i++)
@@ -495,6 +513,8 @@ struct store_txn *persist_seal(struct ctld *d)
             tenant_put(d, (enum tenant_kind)k, p->tenants[k].v[i], &record);
         p->tenants[k].count = 0;
     }
+    for (size_t i = 0; i < p->resvs.count; i++)
+        resv_put(d, p->resvs.v[i], &record);
     if (p->meta) {
         buf_clear(&record);
         core_meta_save(d->core, &record);
@@ -504,7 +524,7 @@ struct store_txn *persist_seal(struct ctld *d)
         meta_put_u64(p, "clock", (uint64_t)ctld_now(d));
     buf_fini(&record);
     digests_clear(p);
-    p->jobs.count = p->nodes.count = p->partitions.count = 0;
+    p->jobs.count = p->nodes.count = p->partitions.count = p->resvs.count = 0;
     p->meta = false;
     struct store_txn *txn = p->txn;
     p->txn = store_txn_create();
@@ -568,6 +588,13 @@ static int core_record(const char *name, uint64_t key, struct store_bytes b, voi
     return 0;
 }
 
+static int resv_record(const char *name, uint64_t key, struct store_bytes b, void *arg)
+{
+    if (strncmp(name, RESV_KEY, strlen(RESV_KEY)) != 0 || b.n == 0)
+        return 0;
+    return core_record(name, key, b, arg);
+}
+
 static void runs_load(struct ctld *d)
 {
     uint32_t cursor = 0, job_id;
@@ -583,6 +610,7 @@ int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *er
     struct load nodes = {.d = d, .into = core_node_load, .what = "node"};
     struct load partitions = {.d = d, .into = core_partition_load, .what = "partition"};
     struct load tenants = {.d = d, .into = core_tenant_load, .what = "tenant"};
+    struct load resvs = {.d = d, .into = core_resv_load, .what = "reservation"};
     struct load jobs = {.d = d, .into = core_job_load, .what = "job"};
     int rc = 0;
 
@@ -594,6 +622,8 @@ int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *er
         rc = store_each_node(d->store, core_record, &nodes, err);
     if (rc == 0)
         rc = store_each_partition(d->store, core_record, &partitions, err);
+    if (rc == 0)
+        rc = store_each_meta(d->store, resv_record, &resvs, err);
     if (rc == 0)
         rc = store_each_live_job(d->store, core_record, &jobs, err);
     if (rc == 0)

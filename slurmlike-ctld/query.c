@@ -203,6 +203,23 @@ static void walk_licenses(struct query *q, struct page *p)
     }
 }
 
+static void walk_resvs(struct query *q, struct page *p)
+{
+    struct resv_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d), .resv = &v};
+
+    while (!page_full(p)) {
+        if (!core_resv_view(q->s->d->core, q->cursor, &v)) {
+            p->end = true;
+            return;
+        }
+        q->cursor++;
+        p->visited++;
+        if (!q->names[0] || list_has(q->names, v.name))
+            row_put(q, p, &src);
+    }
+}
+
 /* ---- key and value: settings and counters -------------------------------------------------- */
 
 static void pair_put(const char *key, const char *value, void *arg)
@@ -255,6 +272,7 @@ static const struct query_kind kinds[] = {
     {"step", FIELD_OF_STEP, walk_steps},
     {"node", FIELD_OF_NODE, walk_nodes},
     {"partition", FIELD_OF_PARTITION, walk_partitions},
+    {"reservation", FIELD_OF_RESV, walk_resvs},
     {"license", FIELD_OF_LICENSE, walk_licenses},
     {"config", FIELD_OF_NONE, walk_config},
     {"stats", FIELD_OF_NONE, walk_stats},
@@ -369,7 +387,7 @@ static int filter_take(struct query *q, const char *key, const char *value, stru
         return q->hosts ? 0 : SL_EINVAL_NODE;
     }
     if ((what == FIELD_OF_PARTITION && strcmp(key, "partition") == 0) ||
-        ((what == FIELD_OF_PARTITION || what == FIELD_OF_LICENSE) && strcmp(key, "name") == 0)) {
+        ((what == FIELD_OF_PARTITION || what == FIELD_OF_LICENSE || what == FIELD_OF_RESV) && strcmp(key, "name") == 0)) {
         q->names = arena_strdup(&q->arena, value);
         return 0;
     }

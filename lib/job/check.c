@@ -288,7 +288,6 @@ static int built_check(const Sl__JobSpec *s, struct err *err)
         const char *option;
         bool asked;
     } missing[] = {
-        {"--reservation", s->reservation[0] != '\0'},
         {"--spread-job", s->spread},
         {"--switches", s->switches != 0},
         {"--core-spec", s->core_spec != 0},

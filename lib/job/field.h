@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum field_what { FIELD_OF_NONE, FIELD_OF_JOB, FIELD_OF_STEP, FIELD_OF_NODE, FIELD_OF_PARTITION, FIELD_OF_ACCT, FIELD_OF_LICENSE,
+enum field_what { FIELD_OF_NONE, FIELD_OF_JOB, FIELD_OF_STEP, FIELD_OF_NODE, FIELD_OF_PARTITION, FIELD_OF_ACCT, FIELD_OF_LICENSE, FIELD_OF_RESV,
                   FIELD_OF_SINFO /* sinfo computes them; also finds node and partition fields */, FIELD_OF_COUNT };
 enum field_kind { FIELD_TEXT, FIELD_NUM, FIELD_TIME, FIELD_SPAN, FIELD_MIB, FIELD_BOOL, FIELD_EXIT /* "code:signal" */, FIELD_LIST /* comma list */ };
 

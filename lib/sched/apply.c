@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/timeline.h"
 
@@ -186,6 +187,7 @@ static void apply_hold(struct core *c, struct job *j, const struct command *cmd,
         job_hold(j, &cmd->actor, cmd->job.user_hold);
     } else {
         j->hold = 0;
+        j->flags &= (uint16_t)~JOBF_RESV_DEL_HOLD;
         j->launch_failures = 0;
     }
     job_gate(c, j, now);
@@ -398,7 +400,10 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
         job_changed(c, j, out, false);
         break;
     case TIMER_LIMIT:
-        if (j->state == JOB_RUNNING && j->limit != SPAN_INFINITE &&
+        if (j->state == JOB_RUNNING && j->until && now >= j->until)
+            job_end(c, j, JOB_TIMEOUT, REASON_TIME_LIMIT, SIGTERM, THEN_NOTHING, now, out,
+                    "AT THE END OF ITS RESERVATION");
+        else if (j->state == JOB_RUNNING && j->limit != SPAN_INFINITE &&
             now >= j->start + j->suspended_total + j->limit + c->policy.over_time_limit)
             job_end(c, j, JOB_TIMEOUT, REASON_TIME_LIMIT, SIGTERM, THEN_NOTHING, now, out,
                     "DUE TO TIME LIMIT");
@@ -449,6 +454,10 @@ static void apply_tick(struct core *c, usec_t now, struct batch *out)
             struct node *n = &c->node[t.id];
             if (!n->connected && n->lost_at && now >= n->lost_at + c->policy.node_timeout)
                 nodes_set_down(c, t.id, DOWN_SILENT, "Not responding", now, out);
+            continue;
+        }
+        if (t.kind == TIMER_RESV) {
+            advres_tick(c, t.id, now, out);
             continue;
         }
         struct job *j = job_find(c, t.id);
@@ -515,6 +524,12 @@ int core_apply(struct core *c, const struct command *cmd, usec_t now, struct bat
     case CMD_NODE_UPDATE:
         return nodes_change(c, cmd->update.object, cmd->update.key, cmd->update.value,
                             &cmd->actor, now, out, err);
+    case CMD_RESV_CREATE:
+        return advres_create(c, cmd, now, out, err);
+    case CMD_RESV_UPDATE:
+        return advres_update(c, cmd, now, out, err);
+    case CMD_RESV_DELETE:
+        return advres_delete(c, cmd, now, out, err);
     case CMD_PARTITION_UPDATE:
         return apply_partition(c, cmd, out, err);
     case CMD_REPORT:

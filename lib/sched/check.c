@@ -3,6 +3,7 @@
  * core_check: every invariant of model.h, recomputed from the jobs and compared with
  * what the core keeps. It trusts no count that it checks.
  */
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/license.h"
 #include "sched/plan.h"
@@ -249,6 +250,8 @@ int core_check(const struct core *c, struct err *err)
         rc = license_verify(c, err);
     if (rc == 0)
         rc = tenants_check(c, err);
+    if (rc == 0)
+        rc = advres_check(c, err);
     if (rc == 0)
         rc = check_held(c, held, err);
     for (uint32_t i = 0; rc == 0 && i < c->nodes; i++)

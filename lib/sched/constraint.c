@@ -2,6 +2,7 @@
 #include "sched/constraint.h"
 
 #include "base/buf.h"
+#include "sched/advres.h"
 #include "sched/request.h"
 
 #include <stdlib.h>
@@ -513,8 +514,8 @@ static int place_constrained(struct core *c, const struct job *j, uint32_t part,
     return rc;
 }
 
-int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
-          const uint64_t *closed, struct placement *out)
+static int place_featured(struct core *c, const struct job *j, uint32_t part,
+                          struct rooms *rooms, const uint64_t *closed, struct placement *out)
 {
     const struct request *q = &c->request[j->request];
     uint32_t constraint = q->constraint;
@@ -523,4 +524,19 @@ int place(struct core *c, const struct job *j, uint32_t part, struct rooms *room
     if (constraint)
         return place_constrained(c, j, part, rooms, closed, constraint, out);
     return place_open(c, j, part, rooms, closed, out);
+}
+
+/* Admission asks what could be some day: reservations come and go. */
+int place(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
+          const uint64_t *closed, struct placement *out)
+{
+    if (c->advress == 0 || rooms->any_state)
+        return place_featured(c, j, part, rooms, closed, out);
+    uint64_t *set = xcalloc(c->words + 1, sizeof *set);
+    if (closed)
+        bs_or(set, closed, c->words);
+    advres_close(c, j, part, set);
+    int rc = place_featured(c, j, part, rooms, set, out);
+    free(set);
+    return rc;
 }

@@ -15,7 +15,8 @@
  * again only when the node table has changed (nodes_gen); what is kept is node sets.
  *
  * place() is here: it narrows the nodes to what the constraint allows, one alternative
- * after the other (--prefer before --constraint), and leaves the rest to place.c.
+ * after the other (--prefer before --constraint), and what advance reservations leave
+ * (advres.h); the rest is place.c's.
  */
 #ifndef SL_SCHED_CONSTRAINT_H
 #define SL_SCHED_CONSTRAINT_H

@@ -2,6 +2,7 @@
 #include "sched/plan.h"
 
 #include "base/buf.h"
+#include "sched/advres.h"
 #include "sched/constraint.h"
 #include "sched/kin.h"
 #include "sched/license.h"
@@ -24,7 +25,7 @@ void batch_clear(struct batch *b)
     b->changes_count = b->effects_count = 0;
     b->job_id = 0;
     b->start_estimate = 0;
-    b->nodes_estimate[0] = '\0';
+    b->nodes_estimate[0] = b->resv_name[0] = '\0';
     buf_clear(&b->said);
 }
 
@@ -177,6 +178,7 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     intern_init(&c->constraint_keys);
     intern_init(&c->feature_lists);
     c->feature_gen = NONE;
+    c->advres_next = 1;
     idmap_init(&c->node_by_name);
     arena_init(&c->scratch);
     c->gpu_name = intern_text(&c->text, "gpu");
@@ -227,6 +229,7 @@ void core_destroy(struct core *c)
     constraints_fini(c);
     license_fini(c);
     tenants_destroy(c);
+    advres_fini(c);
     free(c->shape);
     idmap_fini(&c->node_by_name);
     intern_drop(&c->text, c->gpu_name);

@@ -172,6 +172,7 @@ enum command_kind {
     CMD_NODE_PING,     /* node: load, free memory, step usage samples */
     CMD_NODE_UPDATE,   /* update: scontrol update nodename= */
     CMD_PARTITION_UPDATE, /* update */
+    CMD_RESV_CREATE, CMD_RESV_UPDATE, CMD_RESV_DELETE, /* resv: advance reservations */
     CMD_REPORT,        /* report: one JobReport from a node */
     CMD_CLIENT_LOST,   /* job: the client that owns an interactive job is gone */
     CMD_CLIENT_BACK,
@@ -209,6 +210,11 @@ struct command {
             const char *key, *value;   /* one pair a command */
             const char *const *groups; /* of a job's owner, as in submit */
         } update;
+        struct {
+            const char *name;          /* "": a new one gets its own */
+            const char *const *key, *const *value;
+            size_t count;
+        } resv;
         const Sl__NodeRegister *reg;
         const Sl__TenantRequest *tenant;
         struct { const char *name; double load1; uint64_t mem_free_mib; const Sl__StepUsage *const *usage; size_t usage_count; } node;
@@ -223,6 +229,7 @@ struct command {
 enum change_kind { CHANGE_NONE, CHANGE_JOB /* save, or delete when core_job_find fails */,
                    CHANGE_NODE, CHANGE_PARTITION, CHANGE_STEP, CHANGE_META,
                    CHANGE_TENANT /* id, of the kind that sub says: core_tenant_save */,
+                   CHANGE_RESV /* id: a reservation's; save, or delete when that fails */,
                    CHANGE_NODE_EVENT /* a node's state or capacity changed: accounting row */ };
 enum tenant_kind { TENANT_NONE, TENANT_ASSOC, TENANT_QOS, TENANT_ACCOUNT, TENANT_USER, TENANT_LOG, TENANT_KIND_COUNT };
 struct change { enum change_kind kind; uint32_t id /* job id, node/partition index */; uint32_t sub /* step id */; };
@@ -254,6 +261,7 @@ struct batch {
     usec_t start_estimate; /* test_only */
     char nodes_estimate[256];
     struct buf said;       /* CMD_TENANT: what was done, or would be, in lines for people */
+    char resv_name[256];   /* result of CMD_RESV_CREATE */
 };
 void batch_init(struct batch *b);
 void batch_clear(struct batch *b);
@@ -340,6 +348,12 @@ bool core_partition_view(const struct core *c, uint32_t index, struct partition_
 /* True when node belongs to partition. */
 bool core_partition_has(const struct core *c, uint32_t partition, uint32_t node);
 
+struct resv_view { /* pointers are valid until the core is asked for something else */
+    uint32_t id; const char *name, *nodes, *partition, *users, *accounts, *groups, *comment, *flags;
+    usec_t start, end; bool active; uint32_t nodes_count, cores, cpus;
+};
+bool core_resv_view(const struct core *c, uint32_t index, struct resv_view *v);
+
 struct license_view { const char *name; uint32_t total, used, free, reserved; };
 /* false: there are not so many. */
 bool core_license_view(const struct core *c, uint32_t index, struct license_view *v);
@@ -365,15 +379,18 @@ const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out);
 bool core_node_save(const struct core *c, uint32_t index, struct buf *out);
 bool core_partition_save(const struct core *c, uint32_t index, struct buf *out);
+bool core_resv_save(const struct core *c, uint32_t id, struct buf *out);
 /* name: the record's key in the store, "assoc.12". */
 bool core_tenant_save(const struct core *c, enum tenant_kind kind, uint32_t id, char name[64], struct buf *out);
 void core_meta_save(const struct core *c, struct buf *out); /* counters: next job id ... */
-/* Load order: core_configure, meta, tenants, nodes, partitions, jobs, core_load_end. A
+/* Load order: core_configure, meta, tenants, nodes, partitions, reservations, jobs,
+ * core_load_end. A
  * record that does not parse is reported and not loaded; the caller decides. */
 int core_meta_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_tenant_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_node_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_partition_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_resv_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_job_load(struct core *c, const void *p, size_t n, struct err *err);
 /* Rebuilds everything derived, checks it, starts node_timeout for nodes that hold jobs. */
 int core_load_end(struct core *c, usec_t now, struct err *err);

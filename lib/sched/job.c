@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "job/jobspec.h"
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/limits.h"
 #include "sched/priority.h"
@@ -300,6 +301,8 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
     if (rc == 0)
         rc = spec_store(c, j, s, err);
     if (rc == 0)
+        rc = advres_admit(c, s->reservation, &who, cmd->submit.user, err);
+    if (rc == 0)
         rc = admit_fits(c, j, err);
     if (rc == 0)
         rc = array_take(c, j, s, err);
@@ -492,6 +495,8 @@ static usec_t limit_at(const struct job *j)
 void job_limit_timers(struct core *c, struct job *j)
 {
     timeline_move(c, j, plan_end(j));
+    if (j->until)
+        timer_add(c, j->until, TIMER_LIMIT, j->id);
     if (j->limit == SPAN_INFINITE)
         return;
     timer_add(c, limit_at(j) + c->policy.over_time_limit, TIMER_LIMIT, j->id);
@@ -532,6 +537,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     intern_drop(&c->text, j->partition);
     j->partition = intern_text(&c->text, c->part[part].conf.name);
     j->warn_sent = false;
+    advres_enter(c, j, now);
     job_limit_timers(c, j);
     job_ran(c, j);
     struct effect *e = batch_effect(out, EFFECT_LAUNCH);
@@ -581,6 +587,7 @@ void suspend_send(struct core *c, struct job *j, uint32_t node, bool suspend,
 static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
     alloc_free(c, j);
+    advres_idle(c, j, now);
     j->flags &= (uint16_t)~(JOBF_COMPLETING | JOBF_CONFIGURING);
     kin_wake(c, j);
     c->plan_wanted = true;
@@ -600,7 +607,8 @@ static void job_requeue(struct core *c, struct job *j, bool hold, usec_t now)
     j->state = JOB_PENDING;
     c->pending++;
     j->restart++;
-    j->start = j->end = 0;
+    j->start = j->end = j->until = 0;
+    j->advres_id = 0;
     j->eligible = now;
     j->reason = REASON_NONE;
     j->cancelled_by = 0;

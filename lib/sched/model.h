@@ -67,6 +67,7 @@ struct request {
     uint32_t gres_count;
     struct req_gres gres[GRES_ITEMS_MAX];
     uint32_t constraint, prefer;   /* constraint.h; 0: none */
+    uint32_t reservation;          /* interned comma list */
     struct req_license license[LICENSE_ITEMS_MAX];
     uint32_t licenses;
     char *nodelist, *exclude;
@@ -302,6 +303,8 @@ struct job {
     usec_t free_at;          /* when what it holds is planned to be free (timeline.h) */
     struct reservation *resv; /* owned; NULL: none */
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
+    uint32_t advres_id;      /* of the advance reservation that it runs in; 0: none */
+    usec_t until;            /* ... which ends it then; 0: does not */
     struct dep *deps;
     uint32_t deps_count;
     /* tenant.c: what it counts for. NONE: no QOS of that name */
@@ -317,7 +320,7 @@ struct job {
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
                   TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN,
-                  TIMER_PRIORITY, TIMER_PLAN };
+                  TIMER_PRIORITY, TIMER_PLAN, TIMER_RESV };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */
@@ -379,6 +382,8 @@ struct core {
     struct intern constraint_keys, feature_lists;
     struct constraint **constraint; /* by id */
     uint32_t constraint_cap, feature_gen;
+    struct advres **advres;  /* advres.h: by id */
+    uint32_t advress, advres_next;
     struct license *license; /* license.h */
     uint32_t licenses;
     struct shape *shape;

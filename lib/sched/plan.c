@@ -8,6 +8,7 @@
  * Jobs of one class fail together. A class that has failed is not looked at again in this
  * pass or a later one until a node that its jobs could use gets relief.
  */
+#include "sched/advres.h"
 #include "sched/license.h"
 #include "sched/plan.h"
 
@@ -20,7 +21,7 @@
 #define LATE_USEC (60 * USEC_PER_SEC) /* nodes are clean by then, or something is wrong */
 
 enum verdict { STARTED, BLOCKED, BARRED /* nobody passes */,
-               COUNTED_OUT /* by limits or licenses */, UNAVAILABLE };
+               COUNTED_OUT /* by limits, licenses, reservations */, UNAVAILABLE };
 
 void plan_relief(struct core *c, uint32_t node, bool early)
 {
@@ -45,7 +46,8 @@ usec_t plan_end(const struct job *j)
         return j->end;
     if (j->state == JOB_SUSPENDED) /* nobody knows */
         return j->start + SPAN_UNKNOWN;
-    return j->start + j->suspended_total + plan_span(j, j->limit);
+    usec_t end = j->start + j->suspended_total + plan_span(j, j->limit);
+    return j->until && j->until < end ? j->until : end;
 }
 
 /* ---- one job --------------------------------------------------------------------------- */
@@ -196,6 +198,10 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
     if (c->policy.backfill == BACKFILL_NONE &&
         pt->promised > (j->resv && j->resv->part == part))
         return BARRED;
+    if (!advres_open(c, j, now)) {
+        j->reason = REASON_RESERVATION;
+        return COUNTED_OUT;
+    }
     if (!license_fits(c, j, now + plan_span(j, limit))) {
         license_promise(c, j, now);
         j->reason = REASON_LICENSES;

@@ -6,6 +6,7 @@
 #include "sched/model.h"
 
 #include "base/buf.h"
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/record.pb-c.h"
 #include "sched/priority.h"
@@ -101,7 +102,7 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
-    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed)
+    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -197,6 +198,7 @@ void core_meta_save(const struct core *c, struct buf *out)
     Sl__MetaRecord r = SL__META_RECORD__INIT;
     r.job_id_next = c->job_id_next;
     r.priority_next = c->priority_next;
+    r.advres_next = c->advres_next;
     put(out, &r.base);
 }
 
@@ -207,6 +209,7 @@ int core_meta_load(struct core *c, const void *p, size_t n, struct err *err)
     Sl__MetaRecord *r = sl__meta_record__unpack(NULL, n, p);
     if (!r)
         return err_set(err, SL_EPROTO, "the record of the counters does not parse");
+    c->advres_next = r->advres_next ? r->advres_next : 1;
     c->job_id_next = r->job_id_next ? r->job_id_next : c->policy.job_id_first;
     c->priority_next = r->priority_next ? r->priority_next : PRIORITY_TOP;
     sl__meta_record__free_unpacked(r, NULL);
@@ -451,6 +454,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
         timer_add(c, now + c->policy.node_timeout, TIMER_NODE, i);
     }
     priority_start(c, now);
+    advres_load_end(c);
     plan_afresh(c);
     return core_check(c, err);
 }

@@ -16,7 +16,7 @@
     X(cpus_per_gpu) X(sockets_per_node) X(cores_per_socket) X(threads_per_core) \
     X(mincpus) X(tmp_disk_mib) X(constraints) X(prefer) X(nodelist) X(exclude)  \
     X(contiguous) X(exclusive) X(overcommit) X(spread) X(core_spec) X(hint)     \
-    X(use_min_nodes) X(licenses) X(switches) X(switches_wait_usec)
+    X(use_min_nodes) X(licenses) X(reservation) X(switches) X(switches_wait_usec)
 #define IDENT_FIELDS(X)                                                         \
     X(comment) X(n_argv) X(argv) X(command) X(submit_line) X(dependency)
 #define JOB_FIELDS(X)                                                           \
@@ -203,6 +203,7 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
         rc = features_read(c, r, s, err);
     if (rc == 0)
         rc = license_read(c, r, s->licenses, err);
+    r->reservation = intern_text(&c->text, s->reservation);
     if (rc == 0)
         rc = hosts_check("--nodelist", s->nodelist, err);
     if (rc == 0)
@@ -215,6 +216,7 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
 static void request_fini(struct core *c, struct request *r)
 {
     license_drop(c, r);
+    intern_drop(&c->text, r->reservation);
     constraint_drop(c, r->constraint);
     constraint_drop(c, r->prefer);
     for (uint32_t i = 0; i < r->gres_count; i++) {

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "job/jobspec.h"
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/priority.h"
 #include "sched/request.h"
@@ -363,6 +364,21 @@ SPEC_KEY(up_gres, void,
          ((void)at, s->n_gres = 0,
           gres_parse(u->value, SL__GRES_PER__GRES_PER_NODE, &a, &s->gres, &s->n_gres, err)))
 
+/* Not by SPEC_KEY alone: it must take the owner. */
+static int up_reservation(struct update *u, const struct key *k, struct err *err)
+{
+    const struct job *j = u->j;
+    const struct actor owner = {.uid = j->uid, .gid = j->gid};
+    const struct admit who = {.actor = &owner, .groups = u->cmd->update.groups,
+                              .account = text_of(u->c, j->account), .qos = text_of(u->c, j->qos)};
+    if (advres_admit(u->c, u->value, &who, text_of(u->c, j->user), err) < 0)
+        return err->code;
+    int rc = up_text(u, k, err);
+    if (rc == 0)
+        u->j->flags &= (uint16_t)~JOBF_RESV_DEL_HOLD;
+    return rc;
+}
+
 /* ---- the table ------------------------------------------------------------------------- */
 
 #define AT(member) offsetof(Sl__JobSpec, member)
@@ -403,6 +419,7 @@ static const struct key keys[] = {
     {"ReqSockets", up_u32, 0, AT(sockets_per_node), CPUS_PER_NODE_MAX},
     {"ReqThreads", up_u32, 0, AT(threads_per_core), CPUS_PER_NODE_MAX},
     {"Requeue", up_requeue, RUNNING, 0, 0},
+    {"ReservationName", up_reservation, 0, AT(reservation), 0},
     {"Shared", up_yes, 0, AT(oversubscribe), 0},
     {"StartTime", up_begin, 0, 0, 0},
     {"StdErr", up_text, 0, AT(std_err), 0},
@@ -418,7 +435,7 @@ static const struct key keys[] = {
 /* Keys of scontrol(1) that mean nothing here so far. */
 static const char not_built[] =
     ",AdminComment,BurstBuffer,Clusters,ClusterFeatures,CoreSpec,DelayBoot,ExitCode,Extra,"
-    "NodeList,NumCPUs,Reboot,ReservationName,ResetAccrueTime,SiteFactor,"
+    "NodeList,NumCPUs,Reboot,ResetAccrueTime,SiteFactor,"
     "StepId,Switches,ThreadSpec,TimeMin,UserID,";
 
 /* The whole name, or a beginning of three letters or more that no other key has. */

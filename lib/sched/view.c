@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/hostlist.h"
 #include "job/jobspec.h"
+#include "sched/advres.h"
 #include "sched/kin.h"
 #include "sched/license.h"
 #include "sched/request.h"
@@ -420,6 +421,7 @@ bool core_node_view(const struct core *c, uint32_t index, struct node_view *v)
     v->hostname = r ? r->hostname : "";
     v->port = n->port_conf ? n->port_conf : r ? r->port : 0;
     v->state = node_state(n, &v->flags);
+    v->flags |= advres_node_flags(c, index);
     v->reason = n->reason ? n->reason : "";
     v->comment = n->comment ? n->comment : "";
     v->reason_uid = n->reason_uid;

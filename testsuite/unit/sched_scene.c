@@ -94,6 +94,12 @@ void scene_restart(struct scene *s)
         core_node_save(s->c, i, &rec);
         assert_int_equal(core_node_load(fresh, rec.data, rec.len, &s->err), 0);
     }
+    struct resv_view resv;
+    for (uint32_t i = 0; core_resv_view(s->c, i, &resv); i++) {
+        buf_clear(&rec);
+        assert_true(core_resv_save(s->c, resv.id, &rec));
+        assert_int_equal(core_resv_load(fresh, rec.data, rec.len, &s->err), 0);
+    }
     while ((cursor = core_job_next(s->c, cursor, &id)) != UINT32_MAX) {
         buf_clear(&rec);
         assert_true(core_job_save(s->c, id, &rec));

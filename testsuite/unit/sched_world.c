@@ -143,7 +143,8 @@ static void records_fini(struct records *r)
 
 static void generation_clear(struct generation *g)
 {
-    g->jobs_count = g->nodes_count = g->promises_count = g->effects_count = 0;
+    g->jobs_count = g->nodes_count = g->resvs_count = g->promises_count = g->effects_count = 0;
+    records_clear(&g->resv_records);
     g->meta = false;
     records_clear(&g->job_records);
     records_clear(&g->node_records);
@@ -153,6 +154,8 @@ static void generation_clear(struct generation *g)
 static void generation_fini(struct generation *g)
 {
     records_fini(&g->job_records);
+    records_fini(&g->resv_records);
+    free(g->resvs);
     records_fini(&g->node_records);
     buf_fini(&g->meta_record);
     free(g->jobs);
@@ -163,7 +166,7 @@ static void generation_fini(struct generation *g)
 
 static bool generation_empty(const struct generation *g)
 {
-    return !g->jobs_count && !g->nodes_count && !g->meta && !g->promises_count &&
+    return !g->jobs_count && !g->nodes_count && !g->resvs_count && !g->meta && !g->promises_count &&
            !g->effects_count;
 }
 
@@ -222,6 +225,8 @@ static void core_begin(struct world *w)
     load(w, &w->disk_meta, "counter", core_meta_load);
     for (size_t i = 0; i < w->disk_nodes.count; i++)
         load(w, &w->disk_nodes.v[i].bytes, "node", core_node_load);
+    for (size_t i = 0; i < w->disk_resvs.count; i++)
+        load(w, &w->disk_resvs.v[i].bytes, "reservation", core_resv_load);
     for (size_t i = 0; i < w->disk_jobs.count; i++)
         load(w, &w->disk_jobs.v[i].bytes, "job", core_job_load);
     if (core_load_end(w->core, world_now(w), &err) < 0)
@@ -269,6 +274,7 @@ void world_destroy(struct world *w)
     generation_fini(&w->gather);
     generation_fini(&w->flight);
     records_fini(&w->disk_jobs);
+    records_fini(&w->disk_resvs);
     records_fini(&w->disk_nodes);
     buf_fini(&w->disk_meta);
     free(w->late);
@@ -305,6 +311,8 @@ static void absorb(struct world *w)
             truth_changed(w, ch->id);
         } else if (ch->kind == CHANGE_NODE) {
             PUSH(g->nodes, g->nodes_count, g->nodes_cap, ch->id);
+        } else if (ch->kind == CHANGE_RESV) {
+            PUSH(g->resvs, g->resvs_count, g->resvs_cap, ch->id);
         } else if (ch->kind == CHANGE_META) {
             g->meta = true;
         }
@@ -407,6 +415,8 @@ void world_seal(struct world *w)
     for (size_t i = 0; i < g->nodes_count; i++)
         core_node_save(w->core, g->nodes[i],
                        records_put(&g->node_records, node_of(w, g->nodes[i])));
+    for (size_t i = 0; i < g->resvs_count; i++)
+        core_resv_save(w->core, g->resvs[i], records_put(&g->resv_records, g->resvs[i]));
     if (g->meta)
         core_meta_save(w->core, &g->meta_record);
     g->clock = world_now(w);
@@ -425,6 +435,13 @@ static void write_disk(struct world *w)
     for (size_t i = 0; i < g->node_records.count; i++) {
         const struct record *r = &g->node_records.v[i];
         buf_put(records_put(&w->disk_nodes, r->id), r->bytes.data, r->bytes.len);
+    }
+    for (size_t i = 0; i < g->resv_records.count; i++) {
+        const struct record *r = &g->resv_records.v[i];
+        if (r->bytes.len == 0)
+            records_drop(&w->disk_resvs, r->id);
+        else
+            buf_put(records_put(&w->disk_resvs, r->id), r->bytes.data, r->bytes.len);
     }
     if (g->meta_record.len) {
         buf_clear(&w->disk_meta);
@@ -619,6 +636,17 @@ void world_check_disk(struct world *w)
     if (w->in_flight || !generation_empty(&w->gather))
         return;
     buf_init(&now);
+    struct resv_view resv;
+    if (core_resv_view(w->core, (uint32_t)w->disk_resvs.count, &resv))
+        broken(w, "reservation %s is not on the disk", resv.name);
+    for (size_t i = 0; i < w->disk_resvs.count; i++) {
+        const struct record *r = &w->disk_resvs.v[i];
+        buf_clear(&now);
+        if (!core_resv_save(w->core, r->id, &now) || now.len != r->bytes.len ||
+            memcmp(now.data, r->bytes.data, now.len) != 0)
+            broken(w, "reservation %u is another on the disk", r->id);
+    }
+    buf_clear(&now);
     if (core_job_count(w->core, false) != w->disk_jobs.count)
         broken(w, "%zu jobs, but %zu on the disk", core_job_count(w->core, false),
                w->disk_jobs.count);

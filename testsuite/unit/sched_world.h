@@ -101,10 +101,10 @@ struct records {
 };
 
 struct generation { /* gathered, then in flight */
-    uint32_t *jobs, *nodes;
-    size_t jobs_count, jobs_cap, nodes_count, nodes_cap;
+    uint32_t *jobs, *nodes, *resvs;
+    size_t jobs_count, jobs_cap, nodes_count, nodes_cap, resvs_count, resvs_cap;
     bool meta;
-    struct records job_records, node_records;
+    struct records job_records, node_records, resv_records;
     struct buf meta_record;
     usec_t clock;
     struct promise *promises;
@@ -122,7 +122,7 @@ struct world {
     struct batch batch;
     struct generation gather, flight;
     bool in_flight;
-    struct records disk_jobs, disk_nodes; /* ascending ids; nodes by world index */
+    struct records disk_resvs, disk_jobs, disk_nodes; /* ascending ids; nodes by world index */
     struct buf disk_meta;
     usec_t disk_clock;
     struct effect *late; /* launches whose scripts are being read */

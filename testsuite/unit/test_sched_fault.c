@@ -111,6 +111,7 @@ static void wish_size(struct world *w, struct wish *s)
 static void wish_make(struct world *w, struct wish *s)
 {
     static char names[3][8] = {"job", "other", "third"};
+    static char reservations[3][8] = {"ra", "rb", "rb,rc"};
     static char licenses[4][16] = {"tool", "tool:2", "other,tool:3", "tool:4"};
     memset(s, 0, sizeof *s);
     sl__job_spec__init(&s->spec);
@@ -128,6 +129,8 @@ static void wish_make(struct world *w, struct wish *s)
         s->need = need_draw(w, s->depend, sizeof s->depend);
         s->spec.dependency = s->depend;
     }
+    if (world_chance(w, 8))
+        s->spec.reservation = reservations[world_below(w, 3)];
     if (world_chance(w, 15))
         s->spec.licenses = licenses[world_below(w, 4)];
     s->spec.hold = world_chance(w, 8);
@@ -284,8 +287,36 @@ static void node_update(struct world *w, const char *name, const char *key,
     world_apply(w, &cmd, &err);
 }
 
+/* Reservations of an hour at most, some of which recur until they are deleted. */
+static void reserve(struct world *w)
+{
+    static const char *const names[] = {"ra", "rb", "rc"}, *const nodes[] = {"n1", "n[2-4]", "ALL"};
+    static const char *const flags[] = {"", "MAINT,IGNORE_JOBS", "FLEX", "PURGE_COMP=1", "OVERLAP,IGNORE_JOBS",
+                                        "HOURLY,IGNORE_JOBS", "NO_HOLD_JOBS_AFTER"};
+    char start[32], minutes[16];
+    struct err err = {0};
+    snprintf(start, sizeof start, "now+%uminutes", world_below(w, 20));
+    snprintf(minutes, sizeof minutes, "%u", 1 + world_below(w, 30));
+    const char *key[] = {"StartTime", "Duration", "Nodes", "Users", "Flags"};
+    const char *value[] = {start, minutes, nodes[world_below(w, 3)],
+                           world_chance(w, 70) ? "u" : "-u", flags[world_below(w, 7)]};
+    struct command cmd = {.kind = world_chance(w, 60)   ? CMD_RESV_CREATE
+                                  : world_chance(w, 50) ? CMD_RESV_UPDATE
+                                                        : CMD_RESV_DELETE,
+                          .actor = root,
+                          .resv = {.name = names[world_below(w, 3)], .key = key, .value = value,
+                                   .count = 5}};
+    if (cmd.kind == CMD_RESV_DELETE)
+        cmd.resv.count = 0;
+    world_apply(w, &cmd, &err);
+}
+
 static void operate(struct world *w)
 {
+    if (world_chance(w, 25)) {
+        reserve(w);
+        return;
+    }
     static const char *const states[] = {"DRAIN", "DOWN", "RESUME", "RESUME",
                                          "UNDRAIN"};
     static const char *const part[] = {"UP", "UP", "DOWN", "DRAIN", "INACTIVE"};
@@ -397,6 +428,19 @@ static void heal(struct world *w)
 {
     struct err err = {0};
     static const char *const names[] = {"main", "few"};
+    struct resv_view resv;
+    while (core_resv_view(w->core, 0, &resv)) {
+        char name[8];
+        const char *const end = "Flags", *const none = "NO_HOLD_JOBS_AFTER,IGNORE_JOBS,OVERLAP";
+        snprintf(name, sizeof name, "%s", resv.name);
+        struct command cmd = {.kind = CMD_RESV_UPDATE, .actor = root,
+                              .resv = {.name = name, .key = &end, .value = &none, .count = 1}};
+        world_apply(w, &cmd, &err);
+        cmd.kind = CMD_RESV_DELETE;
+        cmd.resv.count = 0;
+        if (world_apply(w, &cmd, &err) < 0) /* in use */
+            break;
+    }
     for (uint32_t i = 0; i < WORLD_NODES; i++)
         node_update(w, w->node[i].name, "State", "RESUME");
     for (int i = 0; i < 2; i++) {
