@@ -169,7 +169,7 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     c->job_id_next = policy->job_id_first;
     c->priority_next = PRIORITY_TOP;
     c->queue_sorted = true;
-    c->pass = c->up_gen = 1;
+    c->pass = c->up_gen = c->sweep = 1;
     intern_init(&c->text);
     intern_init(&c->blobs);
     intern_init(&c->request_keys);

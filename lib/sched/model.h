@@ -90,6 +90,7 @@ struct jobclass { /* by the id of its key in core.class_keys (queue.c) */
     uint64_t failed_pass; /* in this pass (core.pass) it did not fit; an older one: it may */
     uint64_t up_gen;      /* of core: then it would fit if no job ran */
     uint32_t *part, parts, parts_gen; /* its partitions, as of core.nodes_gen */
+    uint64_t barred_sweep; /* of core: then it was not tried, behind one that waits */
     bool counted_out;     /* it failed for licenses or limits, not for nodes */
     uint8_t reason;       /* why it did not fit: shown for those that were not looked at */
 };
@@ -431,6 +432,8 @@ struct core {
     struct reservation **resv; /* in the queue's order */
     uint32_t resv_count, resv_cap;
     uint64_t round;          /* of looking whether reservations can be earlier */
+    uint64_t sweep;          /* over the reservations, in one pass or its slices */
+    bool sweep_new;          /* the next slice begins another */
     bool counts_freed;       /* since the last pass a run was over: its licenses, its part in limits */
     bool early;              /* something is or will be free earlier than planned */
     uint32_t *relief;        /* nodes with something free, or free earlier, since the last pass */

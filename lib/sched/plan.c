@@ -25,7 +25,7 @@ enum verdict { STARTED, BLOCKED, BARRED /* nobody passes */,
 
 void plan_relief(struct core *c, uint32_t node, bool early)
 {
-    c->plan_wanted = true;
+    c->plan_wanted = c->sweep_new = true;
     c->early = c->early || early;
     if (c->relief_count && c->relief[c->relief_count - 1] == node)
         return;
@@ -83,6 +83,20 @@ static bool push_back(struct core *c, const struct job *j, const struct placemen
     return true;
 }
 
+/* Its time has come, and the very amounts that it was promised are there. */
+static bool as_promised(struct core *c, const struct reservation *r, bool whole, usec_t end,
+                        struct placement *p)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        if (!timeline_serves(c, r->node[i].node, &r->node[i], whole))
+            return false;
+    GROW(p->node, p->cap, r->count);
+    memcpy(p->node, r->node, r->count * sizeof *p->node);
+    p->count = r->count;
+    placement_measure(c, &c->request[r->job->request], p);
+    return undisturbed(c, p, whole, end) || push_back(c, r->job, p, whole, end);
+}
+
 /* What is free now decides most attempts. Only what would run into a promise is placed
  * again, by what is free all the time. */
 static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
@@ -96,9 +110,7 @@ static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
     if (c->part[part].nodes_count > 1 &&
         place(c, j, part, timeline_rooms(c, end), NULL, p) == 1)
         return true;
-    return j->resv && j->resv->start <= c->now &&
-           place(c, j, part, rooms_of(c, ROOMS_NOW), NULL, p) == 1 &&
-           push_back(c, j, p, whole, end);
+    return j->resv && j->resv->start <= c->now && as_promised(c, j->resv, whole, end, p);
 }
 
 /* --time-min: the longest limit under which it could start now, SPAN_INFINITE: none. */
@@ -320,6 +332,7 @@ static bool look_again(struct core *c, struct reservation *r, usec_t now, struct
     uint32_t blocked;
     bool due = r->start <= now + 1, more = c->class[j->class].parts > 1 && c->relief_count;
     r->round = c->round;
+    r->sweep = c->sweep;
     if (closed(c, j, now))
         return false;
     put_aside(c, r);
@@ -356,8 +369,9 @@ static void plan_promised(struct core *c, usec_t now, unsigned budget, unsigned 
     uint32_t i = 0;
     while (i < c->resv_count && *work < budget) {
         struct reservation *r = c->resv[i];
-        if (r->start <= now + 1 || r->round != c->round ||
-            (c->relief_count && c->class[r->job->class].parts > 1)) {
+        bool look = r->start <= now + 1 || r->round != c->round ||
+                    (c->relief_count && c->class[r->job->class].parts > 1);
+        if (look && r->sweep != c->sweep) {
             *work += 1 + c->part[r->part].nodes_count / 64;
             if (!look_again(c, r, now, out))
                 continue;
@@ -443,7 +457,7 @@ static void heap_fill(struct heap *h)
     h->count = 0;
     for (uint32_t i = 0; i < c->class_cap; i++) {
         struct jobclass *k = &c->class[i];
-        if (k->count == 0)
+        if (k->count == 0 || k->barred_sweep == c->sweep)
             continue;
         class_parts(c, k, text_of(c, k->job[k->head]->parts));
         if (class_failed(c, k) && (k->reason != REASON_PRIORITY || !class_promises(c, k)))
@@ -497,6 +511,7 @@ static bool plan_one(struct core *c, uint32_t class, usec_t now, struct batch *o
         return true;
     }
     k->failed_pass = v == BARRED ? c->pass - 1 : c->pass; /* barred: until the first starts */
+    k->barred_sweep = v == BARRED ? c->sweep : 0;
     k->counted_out = v == COUNTED_OUT;
     k->reason = v > BARRED ? j->reason : REASON_PRIORITY;
     if (v != BLOCKED)
@@ -546,6 +561,7 @@ static void plan_begin(struct core *c)
     } else if (c->early) {
         c->round++;
     }
+    c->sweep += c->sweep_new;
     c->early = false;
 }
 
@@ -564,6 +580,7 @@ int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *ou
         c->plan_wanted = false; /* what was wanted so far is done in this pass */
         plan_classes(c, now, work_budget, &work, out, &done);
     }
+    c->sweep_new = done;
     depend_again(c, now, out);
     c->plan_wanted = c->plan_wanted || !done;
     return c->plan_wanted ? 1 : 0;

@@ -22,6 +22,7 @@ struct reservation {
     struct job *job;
     uint32_t part;
     uint64_t round;          /* of core.round, in which it was last moved forward */
+    uint64_t sweep;          /* of core.sweep, in which it was last looked at */
     usec_t start, end;
     bool exclusive, aside;   /* aside: its take is put aside, it is being looked at */
     struct demand *node;

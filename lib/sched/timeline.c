@@ -555,6 +555,17 @@ const struct take *timeline_obstacle(struct core *c, uint32_t node, const struct
     return NULL;
 }
 
+bool timeline_serves(struct core *c, uint32_t node, const struct demand *d, bool whole)
+{
+    const struct node *n = &c->node[node];
+    struct room r;
+    timeline_room(c, node, c->now, c->now + 1, &r);
+    for (uint32_t g = 0; g < n->gpus; g++)
+        if (r.gpu[g] < d->gpu[g])
+            return false;
+    return nodes_usable(n) && room_holds(n, &r, d, whole);
+}
+
 usec_t timeline_next(struct core *c, uint32_t node, usec_t t)
 {
     const struct line *l = line_of(c, node);

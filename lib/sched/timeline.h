@@ -57,6 +57,8 @@ usec_t timeline_first(struct core *c, uint32_t node, const struct demand *d, boo
 /* The first take in the way of `d`, for which there is room now, until then. NULL: none. */
 const struct take *timeline_obstacle(struct core *c, uint32_t node, const struct demand *d,
                                      bool whole, usec_t until);
+/* Is there room for just these amounts in this instant? */
+bool timeline_serves(struct core *c, uint32_t node, const struct demand *d, bool whole);
 /* When something changes on the node after `t`: a hold or take ends. INT64_MAX: nothing. */
 usec_t timeline_next(struct core *c, uint32_t node, usec_t t);
 
