@@ -45,9 +45,16 @@ static const struct row rows[] = {
     {"fairness between users", "%.3f", AT(jain), 1},
     {"nodes of a job", "%.2f", AT(nodes_avg), 1},
     {"fragments of idle GPUs, %", "%.2f", AT(fragments), 100},
+    {"users worse off, %", "%.1f", AT(users_worse), 100},
 };
 #define ROWS (sizeof rows / sizeof *rows)
-static const struct row worse_row = {"users worse off, %", "%.1f", AT(users_worse), 100};
+/* Does the figure mean something for this run? */
+static bool row_shown(const struct row *r, const struct stats *s)
+{
+    return r->at == AT(fragments) ? s->has_fragments
+           : r->at == AT(users_worse) ? s->has_worse
+                                       : true;
+}
 
 static void cell(FILE *out, const struct row *r, const struct stats *s, int width)
 {
@@ -63,13 +70,10 @@ void report_stats(FILE *out, const char *policy, const struct stats *s,
     double wall = (double)res->wall / (double)USEC_PER_SEC;
     fprintf(out, "policy     %s\n", policy);
     for (size_t i = 0; i < ROWS; i++) {
+        if (!row_shown(&rows[i], s))
+            continue;
         fprintf(out, "  %-26s", rows[i].name);
         cell(out, &rows[i], s, 12);
-        fputc('\n', out);
-    }
-    if (s->has_worse) {
-        fprintf(out, "  %-26s", worse_row.name);
-        cell(out, &worse_row, s, 12);
         fputc('\n', out);
     }
     if (res->failures)
@@ -89,12 +93,13 @@ void report_table(FILE *out, const char *const *policy, const struct stats *s, s
     for (size_t k = 0; k < n; k++)
         fprintf(out, " %15.15s", base_name(policy[k]));
     fputc('\n', out);
-    for (size_t i = 0; i <= ROWS; i++) {
-        const struct row *r = i < ROWS ? &rows[i] : &worse_row;
-        fprintf(out, "%-26s", r->name);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (!row_shown(&rows[i], &s[n - 1]))
+            continue;
+        fprintf(out, "%-26s", rows[i].name);
         for (size_t k = 0; k < n; k++)
-            if (i < ROWS || s[k].has_worse)
-                cell(out, r, &s[k], 16);
+            if (row_shown(&rows[i], &s[k]))
+                cell(out, &rows[i], &s[k], 16);
             else
                 fprintf(out, "%16s", "-");
         fputc('\n', out);

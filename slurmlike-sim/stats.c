@@ -139,6 +139,7 @@ void stats_make(const struct engine_options *o, const struct engine_result *res,
     out->bsld_median = b.median;
     out->bsld_p95 = b.p95;
     out->bsld_max = b.max;
+    out->has_fragments = res->measured > 0;
     out->fragments = res->idle > 0 ? res->fragment / res->idle : 0;
     usage(o, res, out);
     fairness(o->trace, res, baseline, out);
