@@ -2,12 +2,14 @@
 """slurmlike-sim: replays of small logs whose waits are worked out by hand."""
 import csv
 import os
+import random
 import subprocess
 from xml.etree import ElementTree
 
 import pytest
 
 from cluster import Cluster, wait_for
+from sim_reference import Job, replay
 
 SIM = os.path.join(os.environ.get("SLURMLIKE_PREFIX", "/usr/local"), "bin", "slurmlike-sim")
 
@@ -218,3 +220,29 @@ def test_history_and_nodes_of_a_live_cluster(tmp_path):
     assert r.returncode == 1 and f"{nodes}:1: " in r.stderr
     jobs.write_text('{"jobs": 3}')
     assert 'no list "jobs"' in sim("--procs", 4, jobs).stderr
+
+
+@pytest.mark.parametrize("ties", ["batch", "pyss"])
+@pytest.mark.parametrize("policy", ["fcfs", "easy", "easy-sjbf"])
+def test_each_wait_is_that_of_a_scheduler_written_apart(tmp_path, policy, ties):
+    """Small logs full of jobs that come and end in one second, on a few processors."""
+    for seed in range(4):
+        rnd, now, rows = random.Random(seed), 0, []
+        procs = rnd.choice([4, 7, 16])
+        for _ in range(120):
+            now += rnd.choice([0, 0, 0, 1, 2, 5])
+            limit = rnd.randint(1, 12)
+            run = limit if rnd.random() < 0.4 else rnd.randint(1, limit)
+            rows.append((now, run, min(procs, rnd.choice([1, 1, 1, 2, 2, 3, 4, procs])), limit))
+        jobs = [Job(i, *row) for i, row in enumerate(rows, 1)]
+        want = [start - j.submit for start, j in zip(replay(jobs, procs, policy, ties), jobs)]
+        log = swf(tmp_path / f"{seed}.swf", procs, rows)
+        assert waits(tmp_path, log, f"--policy={policy}", f"--ties={ties}") == want, (seed, policy)
+
+
+@pytest.mark.skipif("SLURMLIKE_TRACES" not in os.environ, reason="SLURMLIKE_TRACES names no folder")
+def test_published_figures_of_kth():
+    bench = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "traces")
+    r = subprocess.run([bench, "--sim", SIM, "--log", "KTH-SP2", os.environ["SLURMLIKE_TRACES"]],
+                       capture_output=True, text=True, timeout=300, check=False)
+    assert r.returncode == 0, r.stdout + r.stderr
