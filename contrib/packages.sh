@@ -30,6 +30,27 @@ packages_install() {
         { apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $missing >/dev/null; }
 }
 
+# build_place SOURCE NAME: SOURCE/NAME; or, for root's clone in a folder that other users can
+# not enter (/root), one in /var/tmp: the controller and people's commands are not root.
+build_place() {
+    dir=$1
+    while [ "$(id -u)" -eq 0 ] && [ "$dir" != / ]; do
+        case $(stat -c %A "$dir") in
+        *[xt]) dir=$(dirname "$dir") ;;
+        *)
+            place=/var/tmp/slurmlike-build-$(echo "$1" | cksum | cut -d' ' -f1)
+            mkdir -p -m 755 "$place" && [ -O "$place" ] && [ ! -L "$place" ] || {
+                echo "$place: not a folder of root's: remove it" >&2
+                return 1
+            }
+            echo "$place/$2"
+            return
+            ;;
+        esac
+    done
+    echo "$1/$2"
+}
+
 # build_tree SOURCE BUILD [configure options]: configures once and makes.
 build_tree() {
     src=$1 bld=$2

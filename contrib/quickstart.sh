@@ -7,7 +7,6 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/contrib/packages.sh"
 dir=${SLURMLIKE_QUICKSTART:-/var/tmp/slurmlike-quickstart-$(id -u)}
-build=$top/build
 nodes=4
 
 usage() {
@@ -70,6 +69,7 @@ esac
 
 say "packages"
 packages_install "$PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_DEMO"
+build=$(build_place "$top" build)
 say "build (in $build)"
 build_tree "$top" "$build"
 prefix=$build/inst

@@ -12,10 +12,12 @@ sanitize=yes
 started=$(date +%s)
 say() { printf '== %4ds  %s\n' "$(($(date +%s) - started))" "$*"; }
 
-say "build"
+plain=$(build_place "$top" build-test)
+san=$(build_place "$top" build-san)
+say "build (in $plain)"
 cuda=
 command -v nvcc >/dev/null 2>&1 && cuda=--with-cuda
-build_tree "$top" "$top/build-test" $cuda
+build_tree "$top" "$plain" $cuda
 
 # unit_tests BUILD: automake's check, its logs on failure, one line of counts at the end
 unit_tests() {
@@ -39,21 +41,21 @@ system_tests() {
 }
 
 say "unit and property tests"
-unit_tests "$top/build-test"
+unit_tests "$plain"
 
 if [ $sanitize = yes ]; then
     say "build with sanitizers (address, undefined)"
-    build_tree "$top" "$top/build-san" --enable-sanitizers
+    build_tree "$top" "$san" --enable-sanitizers
     say "unit and property tests under the sanitizers"
     LSAN_OPTIONS="suppressions=$top/testsuite/lsan.supp:print_suppressions=0" &&
         export LSAN_OPTIONS
-    unit_tests "$top/build-san"
+    unit_tests "$san"
 fi
 
 if [ $sanitize = yes ]; then
     say "system tests under the sanitizers"
     (SLURMLIKE_SANITIZED=1 && export SLURMLIKE_SANITIZED &&
-        system_tests "$top/build-san" -m sanitized)
+        system_tests "$san" -m sanitized)
 fi
 say "system tests"
-system_tests "$top/build-test" "$@"
+system_tests "$plain" "$@"
