@@ -71,6 +71,7 @@ struct conf_partition {
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     uint64_t mem_max_per_cpu_mib, mem_max_per_node_mib;
     usec_t grace_time;
+    char *preempt_mode;   /* "" | "off" | "cancel" | "requeue" */
 };
 
 struct conf_switch { /* one entry of `switches` or `blocks` */
@@ -115,6 +116,8 @@ struct conf {
     char *mpi_default;     /* "pmix" or "none" */
     char *task_plugin_cpu_bind; /* "cores" "threads" "none" : default --cpu-bind */
     usec_t sample_interval;
+    char *preempt, *preempt_mode;
+    usec_t preempt_exempt;
     char *licenses;        /* "name:count,..." of the cluster */
     /* scheduling (grows in the scheduling issue) */
     usec_t sched_interval; /* a full pass at least this often */

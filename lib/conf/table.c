@@ -116,6 +116,14 @@ static const struct conf_row top_rows[] = {
     SECONDS(conf, "jobs.sample_interval", sample_interval, 0, DAY, "30",
             "How often the usage of a running step is sampled. 0: only at its end."),
 
+    CHOICE(conf, "scheduler.preempt", preempt, "none", "none|partition|qos",
+           "Who may end running jobs to start. partition: jobs of a higher priority_tier; "
+           "qos: as the Preempt lists of QOS say."),
+    CHOICE(conf, "scheduler.preempt_mode", preempt_mode, "requeue", "off|cancel|requeue",
+           "What becomes of a preempted job, where its partition or QOS says nothing. "
+           "requeue: it runs again, if it may. Suspending is not built."),
+    SECONDS(conf, "scheduler.preempt_exempt_time", preempt_exempt, 0, YEAR, "0",
+            "A job that has run for less is not preempted."),
     TEXT(conf, CONF_STR, "licenses", licenses, 0, "", NULL,
          "Licenses of the cluster for --licenses, for example matlab:10,ansys:4."),
 
@@ -272,6 +280,8 @@ static const struct conf_row partition_rows[] = {
         "Most memory a job may ask for on each node. 0: no limit."),
     SECONDS(conf_partition, "grace_time", grace_time, 0, DAY, "0",
             "Time a preempted job gets to save its work."),
+    CHOICE(conf_partition, "preempt_mode", preempt_mode, "", "|off|cancel|requeue",
+           "What becomes of its preempted jobs. Empty: scheduler.preempt_mode."),
 };
 
 static const struct conf_row switch_rows[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/advres.h"
 #include "sched/kin.h"
+#include "sched/preempt.h"
 #include "sched/timeline.h"
 
 #include "base/buf.h"
@@ -407,6 +408,9 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
             now >= j->start + j->suspended_total + j->limit + c->policy.over_time_limit)
             job_end(c, j, JOB_TIMEOUT, REASON_TIME_LIMIT, SIGTERM, THEN_NOTHING, now, out,
                     "DUE TO TIME LIMIT");
+        break;
+    case TIMER_PREEMPT:
+        preempt_tick(c, j, now, out);
         break;
     case TIMER_WARN:
         job_warn(c, j, now, out);

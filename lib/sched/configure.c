@@ -41,6 +41,7 @@ static void part_copy(struct partition *p, const struct core_partition *from)
     p->conf.allow_accounts = copy(from->allow_accounts);
     p->conf.deny_accounts = copy(from->deny_accounts);
     p->conf.allow_qos = copy(from->allow_qos);
+    p->conf.preempt_mode = copy(from->preempt_mode);
     p->conf.qos = copy(from->qos);
     p->conf.tres_billing_weights = copy(from->tres_billing_weights);
 }
@@ -54,6 +55,7 @@ static void part_fini(struct partition *p)
     free((char *)p->conf.allow_accounts);
     free((char *)p->conf.deny_accounts);
     free((char *)p->conf.allow_qos);
+    free((char *)p->conf.preempt_mode);
     free((char *)p->conf.qos);
     free((char *)p->conf.tres_billing_weights);
     free(p->weight);

@@ -92,6 +92,9 @@ enum fabric_choice {
  * is the batch rule. For the rule by which each submission and each end has a pass of its
  * own and a run that reaches its estimate now counts as over, the caller applies the ends
  * of such runs first, without a pass. */
+enum preempt { PREEMPT_NONE, PREEMPT_TIER /* of partitions */, PREEMPT_QOS };
+enum preempt_mode { PREEMPT_INHERIT, PREEMPT_OFF, PREEMPT_CANCEL, PREEMPT_REQUEUE };
+
 struct core_policy {
     usec_t kill_wait, over_time_limit, inactive_limit, node_timeout, job_keep;
     uint32_t job_id_first, job_id_max, jobs_max, array_size_max;
@@ -117,6 +120,9 @@ struct core_policy {
     enum gpu_placement gpu_placement;
     uint32_t gpu_seed;           /* of GPU_RANDOM */
     enum fabric_choice fabric_choice;
+    enum preempt preempt;
+    enum preempt_mode preempt_mode; /* where a partition or QOS says nothing */
+    usec_t preempt_exempt;       /* a job that has run for less is left alone */
     const char *licenses;        /* "a:10,b"; read by core_configure only; NULL: none */
 };
 struct core_partition { /* strings are copied */
@@ -131,6 +137,7 @@ struct core_partition { /* strings are copied */
     const char *tres_billing_weights; /* "cpu=1.0,mem=0.25G,gres/gpu=2"; NULL, "": cpus count */
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib, mem_max_per_cpu_mib, mem_max_per_node_mib;
     usec_t grace_time;
+    const char *preempt_mode; /* "": the policy's */
 };
 struct core_node_conf { /* one configured node; 0/"" : whatever it registers with */
     const char *name, *addr, *gres, *features, *state, *reason;

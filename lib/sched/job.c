@@ -607,7 +607,7 @@ static void job_requeue(struct core *c, struct job *j, bool hold, usec_t now)
     j->state = JOB_PENDING;
     c->pending++;
     j->restart++;
-    j->start = j->end = j->until = 0;
+    j->start = j->end = j->until = j->preempt_at = 0;
     j->advres_id = 0;
     j->eligible = now;
     j->reason = REASON_NONE;

@@ -305,6 +305,7 @@ struct job {
     struct reservation *resv; /* owned; NULL: none */
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
     uint32_t advres_id;      /* of the advance reservation that it runs in; 0: none */
+    usec_t preempt_at;       /* preempted: its grace is over then; 0: it is not */
     usec_t until;            /* ... which ends it then; 0: does not */
     struct dep *deps;
     uint32_t deps_count;
@@ -321,7 +322,7 @@ struct job {
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
                   TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN,
-                  TIMER_PRIORITY, TIMER_PLAN, TIMER_RESV };
+                  TIMER_PRIORITY, TIMER_PLAN, TIMER_RESV, TIMER_PREEMPT };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */

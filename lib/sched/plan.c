@@ -11,6 +11,7 @@
 #include "sched/advres.h"
 #include "sched/license.h"
 #include "sched/plan.h"
+#include "sched/preempt.h"
 
 #include "base/buf.h"
 #include "sched/limits.h"
@@ -226,6 +227,8 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
         v = start(c, j, part, &p, now, out);
     } else if (!could_run(c, j, part, &p)) {
         v = UNAVAILABLE;
+    } else {
+        preempt_for(c, j, part, now, out);
     }
     free(p.node);
     return v;

@@ -102,7 +102,7 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
-    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until)
+    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until) X(preempt_at)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -439,6 +439,8 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
             job_gate_load(c, j, now);
         if (j->alloc && j->state == JOB_RUNNING)
             job_limit_timers(c, j);
+        if (j->preempt_at)
+            timer_add(c, j->preempt_at, TIMER_PREEMPT, j->id);
         if (j->deadline)
             timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
         if (job_state_finished((enum job_state)j->state) && !j->alloc)

@@ -285,11 +285,13 @@ static int qos_flags_set(struct qos *q, uint32_t now, const struct tenant_pair *
 
 static int preempt_mode_check(const char *v, struct err *err)
 {
-    static const char *const modes[] = {"cluster", "cancel", "requeue", "off", "suspend"};
+    static const char *const modes[] = {"cluster", "cancel", "requeue", "off"};
+    if (strcasecmp(v, "suspend") == 0 || strcasecmp(v, "gang") == 0)
+        return err_set(err, SL_ENOT_BUILT, "PreemptMode=%.32s: preemption by suspending is not built", v);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcasecmp(modes[i], v) == 0)
             return 0;
-    return err_set(err, SL_EINVAL_FIELD, "PreemptMode: \"%.32s\" is none of cluster, cancel, requeue, suspend, off", v);
+    return err_set(err, SL_EINVAL_FIELD, "PreemptMode: \"%.32s\" is none of cluster, cancel, requeue, off", v);
 }
 
 static int qos_number(struct qos *q, const struct tenant_pair *p, struct err *err)

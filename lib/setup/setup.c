@@ -47,6 +47,13 @@ int setup_policy(const struct conf *conf, struct core_policy *p, struct err *err
         .enforce = (uint32_t)enforce,
         .predict = conf->predict,
         .licenses = conf->licenses,
+        .preempt = strcmp(conf->preempt, "partition") == 0 ? PREEMPT_TIER
+                   : strcmp(conf->preempt, "qos") == 0     ? PREEMPT_QOS
+                                                           : PREEMPT_NONE,
+        .preempt_mode = strcmp(conf->preempt_mode, "off") == 0      ? PREEMPT_OFF
+                        : strcmp(conf->preempt_mode, "cancel") == 0 ? PREEMPT_CANCEL
+                                                                    : PREEMPT_REQUEUE,
+        .preempt_exempt = conf->preempt_exempt,
         .mem_default_per_cpu_mib = conf->mem_default_per_cpu_mib,
         .mem_default_per_node_mib = conf->mem_default_per_node_mib,
     };
@@ -94,6 +101,7 @@ static void partition_fill(const struct conf_partition *from, struct core_partit
         .mem_max_per_cpu_mib = from->mem_max_per_cpu_mib,
         .mem_max_per_node_mib = from->mem_max_per_node_mib,
         .grace_time = from->grace_time,
+        .preempt_mode = from->preempt_mode,
     };
 }
 

@@ -19,7 +19,8 @@ PREFIX = os.environ.get("SLURMLIKE_PREFIX", "/usr/local")
 SANITIZED = bool(os.environ.get("SLURMLIKE_SANITIZED"))
 SLOW = 6 if SANITIZED else 1
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE")
+FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE",
+         "PREEMPTED")
 
 
 class Timeout(AssertionError):

@@ -185,13 +185,18 @@ static const struct core_policy policy = {.kill_wait = 30 * USEC_PER_SEC,
                                           .return_to_service = 2,
                                           .backfill = BACKFILL_CONSERVATIVE,
                                           .backfill_depth = 2,
+                                          .preempt = PREEMPT_TIER,
+                                          .preempt_mode = PREEMPT_REQUEUE,
+                                          .preempt_exempt = 5 * USEC_PER_SEC,
                                           .licenses = "tool:3,other:2"};
 static const struct core_partition parts[] = {
     {.name = "main",
      .nodes = "ALL",
      .is_default = true,
      .time_max = SPAN_INFINITE,
-     .time_default = 600 * USEC_PER_SEC},
+     .time_default = 600 * USEC_PER_SEC,
+     .priority_tier = 1,
+     .grace_time = 20 * USEC_PER_SEC},
     {.name = "few", .nodes = "n[1-3]", .time_max = SPAN_INFINITE, .priority_tier = 2}};
 
 /* Index in the world; node tables of two cores may differ in order. */
