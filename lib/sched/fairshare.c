@@ -97,7 +97,8 @@ static int by_level(const void *pa, const void *pb, void *arg)
 static void walk(struct walk *w, struct list *l, bool tied)
 {
     struct tenants *tn = w->tn;
-    qsort_r(l->v, l->count, sizeof *l->v, by_level, tn);
+    if (l->count)
+        qsort_r(l->v, l->count, sizeof *l->v, by_level, tn);
     for (uint32_t i = 0; i < l->count; i++) {
         struct assoc *a = &tn->assoc[l->v[i]];
         bool equal = i ? tn->assoc[l->v[i - 1]].level_fs == a->level_fs : tied;

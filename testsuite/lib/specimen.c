@@ -161,6 +161,28 @@ static ProtobufCMessage *update(struct maker *k)
     return copy(&m.base);
 }
 
+static ProtobufCMessage *tenant(struct maker *k)
+{
+    static const char *const whats[] = {"account", "user", "qos", "coordinator", "cluster"};
+    static const char *const keys[] = {"Names", "Account", "MaxJobs", "GrpTRES", "Fairshare",
+                                       "qos+", "Parent", "RawUsage", "Flags"};
+    static const char *const values[] = {"specimen", "root", "-1", "7", "cpu=3,mem=1G", "normal",
+                                         "parent", "0", "DenyOnLimit"};
+    Sl__TenantRequest m = SL__TENANT_REQUEST__INIT;
+    Sl__KeyValue pair[2] = {SL__KEY_VALUE__INIT, SL__KEY_VALUE__INIT}, *where[] = {&pair[0]}, *set[] = {&pair[1]};
+    m.op = (Sl__TenantOp)(1 + mutate_below(k->r, 3));
+    m.what = PICK(k->r, whats);
+    for (int i = 0; i < 2; i++) {
+        pair[i].key = PICK(k->r, keys);
+        pair[i].value = PICK(k->r, values);
+    }
+    m.where = where;
+    m.set = set;
+    m.n_where = m.n_set = 1;
+    m.dry_run = mutate_below(k->r, 2);
+    return copy(&m.base);
+}
+
 static ProtobufCMessage *query(struct maker *k)
 {
     /* lib/job/field.def: each kind's fields from a number on */
@@ -376,6 +398,7 @@ static const struct {
     {WIRE_SUBMIT, submit},           {WIRE_WATCH, watch},
     {WIRE_CANCEL, cancel},           {WIRE_JOB_OP, job_op},
     {WIRE_UPDATE, update},           {WIRE_QUERY, query},
+    {WIRE_TENANT, tenant},
     {WIRE_SCRIPT, script},           {WIRE_CONTROL, control},
     {WIRE_NODE_REGISTER, node_register}, {WIRE_NODE_PING, node_ping},
     {WIRE_JOB_REPORTS, job_reports}, {WIRE_STEP_CREATE, step_create},

@@ -5,6 +5,7 @@
 #include "sched_world.h"
 
 #include "sched/record.pb-c.h"
+#include "sched/tenant.h"
 #include "sched_truth.h"
 
 #include <inttypes.h>
@@ -146,8 +147,10 @@ static void generation_clear(struct generation *g)
     g->jobs_count = g->nodes_count = g->resvs_count = g->promises_count = g->effects_count = 0;
     records_clear(&g->resv_records);
     g->meta = false;
+    g->tenants_count = 0;
     records_clear(&g->job_records);
     records_clear(&g->node_records);
+    records_clear(&g->tenant_records);
     buf_clear(&g->meta_record);
 }
 
@@ -157,7 +160,9 @@ static void generation_fini(struct generation *g)
     records_fini(&g->resv_records);
     free(g->resvs);
     records_fini(&g->node_records);
+    records_fini(&g->tenant_records);
     buf_fini(&g->meta_record);
+    free(g->tenants);
     free(g->jobs);
     free(g->nodes);
     free(g->promises);
@@ -183,6 +188,9 @@ static const struct core_policy policy = {.kill_wait = 30 * USEC_PER_SEC,
                                           .requeue_max = 3,
                                           .requeue_default = true,
                                           .return_to_service = 2,
+                                          .enforce = ENFORCE_LIMITS,
+                                          .priority_period = 300 * USEC_PER_SEC,
+                                          .priority_half_life = 86400 * USEC_PER_SEC,
                                           .backfill = BACKFILL_CONSERVATIVE,
                                           .backfill_depth = 2,
                                           .preempt = PREEMPT_TIER,
@@ -228,6 +236,8 @@ static void core_begin(struct world *w)
                                    world_now(w), &err) < 0)
         broken(w, "configuration: %s", err.text);
     load(w, &w->disk_meta, "counter", core_meta_load);
+    for (size_t i = 0; i < w->disk_tenants.count; i++)
+        load(w, &w->disk_tenants.v[i].bytes, "tenant", core_tenant_load);
     for (size_t i = 0; i < w->disk_nodes.count; i++)
         load(w, &w->disk_nodes.v[i].bytes, "node", core_node_load);
     for (size_t i = 0; i < w->disk_resvs.count; i++)
@@ -281,6 +291,7 @@ void world_destroy(struct world *w)
     records_fini(&w->disk_jobs);
     records_fini(&w->disk_resvs);
     records_fini(&w->disk_nodes);
+    records_fini(&w->disk_tenants);
     buf_fini(&w->disk_meta);
     free(w->late);
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
@@ -318,6 +329,8 @@ static void absorb(struct world *w)
             PUSH(g->nodes, g->nodes_count, g->nodes_cap, ch->id);
         } else if (ch->kind == CHANGE_RESV) {
             PUSH(g->resvs, g->resvs_count, g->resvs_cap, ch->id);
+        } else if (ch->kind == CHANGE_TENANT) {
+            PUSH(g->tenants, g->tenants_count, g->tenants_cap, *ch);
         } else if (ch->kind == CHANGE_META) {
             g->meta = true;
         }
@@ -422,6 +435,15 @@ void world_seal(struct world *w)
                        records_put(&g->node_records, node_of(w, g->nodes[i])));
     for (size_t i = 0; i < g->resvs_count; i++)
         core_resv_save(w->core, g->resvs[i], records_put(&g->resv_records, g->resvs[i]));
+    for (size_t i = 0; i < g->tenants_count; i++) {
+        char name[64];
+        struct buf b;
+        buf_init(&b);
+        core_tenant_save(w->core, (enum tenant_kind)g->tenants[i].sub, g->tenants[i].id, name, &b);
+        struct buf *to = records_put(&g->tenant_records, (uint32_t)hash_bytes(name, strlen(name)));
+        buf_put(to, b.data, b.len);
+        buf_fini(&b);
+    }
     if (g->meta)
         core_meta_save(w->core, &g->meta_record);
     g->clock = world_now(w);
@@ -447,6 +469,13 @@ static void write_disk(struct world *w)
             records_drop(&w->disk_resvs, r->id);
         else
             buf_put(records_put(&w->disk_resvs, r->id), r->bytes.data, r->bytes.len);
+    }
+    for (size_t i = 0; i < g->tenant_records.count; i++) {
+        const struct record *r = &g->tenant_records.v[i];
+        if (r->bytes.len == 0)
+            records_drop(&w->disk_tenants, r->id);
+        else
+            buf_put(records_put(&w->disk_tenants, r->id), r->bytes.data, r->bytes.len);
     }
     if (g->meta_record.len) {
         buf_clear(&w->disk_meta);
@@ -635,6 +664,37 @@ static void record_compare(struct world *w, uint32_t id, const struct buf *core,
     }
 }
 
+static amount_t used_at(const struct core *c, uint32_t i, uint32_t tres, usec_t now)
+{
+    const struct tenants *tn = c->tenants;
+    struct usage u = tn->assoc[i].usage;
+    usage_settle(&u, &tn->decay, true, tn->tres_count, now);
+    return u.used[tres];
+}
+
+/* A core that began now from the disk would know of each association what this one does. */
+static void usage_compare(struct world *w)
+{
+    struct core *own = w->core;
+    struct clock clock = w->clock;
+    usec_t last = w->last;
+    core_begin(w);
+    usec_t now = world_now(w);
+    const struct tenants *a = own->tenants, *b = w->core->tenants;
+    for (uint32_t i = ASSOC_ROOT; i < a->assocs; i++) {
+        bool there = i < b->assocs && b->assoc[i].live;
+        if (there != a->assoc[i].live)
+            broken(w, "association %u is %son the disk", i, there ? "" : "not ");
+        for (uint32_t t = 0; there && t < TRES_FIRST_NAMED; t++)
+            if (used_at(own, i, t, now) != used_at(w->core, i, t, now))
+                broken(w, "association %u has used another amount of resource %u by the disk", i, t);
+    }
+    core_destroy(w->core);
+    w->core = own;
+    w->clock = clock;
+    w->last = last;
+}
+
 void world_check_disk(struct world *w)
 {
     struct buf now;
@@ -663,6 +723,7 @@ void world_check_disk(struct world *w)
         record_compare(w, r->id, &now, &r->bytes);
     }
     buf_fini(&now);
+    usage_compare(w);
 }
 
 bool world_quiet(const struct world *w)

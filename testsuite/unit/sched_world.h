@@ -105,6 +105,9 @@ struct generation { /* gathered, then in flight */
     size_t jobs_count, jobs_cap, nodes_count, nodes_cap, resvs_count, resvs_cap;
     bool meta;
     struct records job_records, node_records, resv_records;
+    struct records tenant_records;
+    struct change *tenants;
+    size_t tenants_count, tenants_cap;
     struct buf meta_record;
     usec_t clock;
     struct promise *promises;
@@ -123,6 +126,7 @@ struct world {
     struct generation gather, flight;
     bool in_flight;
     struct records disk_resvs, disk_jobs, disk_nodes; /* ascending ids; nodes by world index */
+    struct records disk_tenants; /* by a hash of the record's name */
     struct buf disk_meta;
     usec_t disk_clock;
     struct effect *late; /* launches whose scripts are being read */

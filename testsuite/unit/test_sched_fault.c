@@ -377,6 +377,70 @@ static void fault(struct world *w)
     }
 }
 
+/* ---- tenants ---------------------------------------------------------------------- */
+
+static const struct {
+    Sl__TenantOp op;
+    const char *what, *where, *set; /* one pair each, or two after a blank */
+} tenant_ops[] = {
+    {SL__TENANT_OP__TENANT_OP_ADD, "account", "", "name=a"},
+    {SL__TENANT_OP__TENANT_OP_ADD, "account", "", "name=b parent=a"},
+    {SL__TENANT_OP__TENANT_OP_ADD, "user", "", "name=u account=a"},
+    {SL__TENANT_OP__TENANT_OP_ADD, "user", "", "name=u account=b"},
+    {SL__TENANT_OP__TENANT_OP_DELETE, "user", "name=u account=b", ""},
+    {SL__TENANT_OP__TENANT_OP_DELETE, "account", "name=b", ""},
+    {SL__TENANT_OP__TENANT_OP_DELETE, "account", "name=a", ""},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "account", "name=b", "parent=root"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "account", "name=b", "parent=a"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "account", "name=a", "rawusage=0"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "account", "name=a", "grptres=cpu=6"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "user", "name=u", "maxjobs=3"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "qos", "name=normal", "maxtrespu=cpu=9"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "qos", "name=normal", "grpsubmit=40"},
+    /* the rest lifts all limits */
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "account", "name=a", "grptres=cpu=-1"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "user", "name=u", "maxjobs=-1"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "qos", "name=normal", "maxtrespu=cpu=-1"},
+    {SL__TENANT_OP__TENANT_OP_MODIFY, "qos", "name=normal", "grpsubmit=-1"},
+};
+#define TENANT_OPS (sizeof tenant_ops / sizeof *tenant_ops)
+#define TENANT_LIFTS 4
+
+static size_t pairs(char *text, Sl__KeyValue *kv, Sl__KeyValue **out)
+{
+    size_t n = 0;
+    char *save = NULL;
+    for (char *p = strtok_r(text, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+        char *eq = strchr(p, '=');
+        *eq = '\0';
+        sl__key_value__init(&kv[n]);
+        kv[n].key = p;
+        kv[n].value = eq + 1;
+        out[n] = &kv[n];
+        n++;
+    }
+    return n;
+}
+
+static void tenant(struct world *w, size_t at)
+{
+    Sl__TenantRequest r = SL__TENANT_REQUEST__INIT;
+    Sl__KeyValue kv[8], *where[4], *set[4];
+    char a[64], b[64];
+    struct err err = {0};
+    snprintf(a, sizeof a, "%s", tenant_ops[at].where);
+    snprintf(b, sizeof b, "%s", tenant_ops[at].set);
+    r.op = tenant_ops[at].op;
+    r.what = (char *)tenant_ops[at].what;
+    r.where = where;
+    r.n_where = pairs(a, kv, where);
+    r.set = set;
+    r.n_set = pairs(b, kv + 4, set);
+    struct command cmd = {.kind = CMD_TENANT, .actor = root, .tenant = &r};
+    world_say(w, "tenant %s %s %s", tenant_ops[at].what, tenant_ops[at].where, tenant_ops[at].set);
+    world_apply(w, &cmd, &err);
+}
+
 static void user(struct world *w)
 {
     static const enum command_kind kinds[] = {
@@ -387,8 +451,10 @@ static void user(struct world *w)
         submit(w);
     else if (r < 90)
         command_job(w, kinds[world_below(w, sizeof kinds / sizeof *kinds)]);
-    else if (r < 97)
+    else if (r < 95)
         update_job(w);
+    else if (r < 97)
+        tenant(w, world_below(w, TENANT_OPS));
     else
         client(w);
 }
@@ -441,6 +507,8 @@ static void heal(struct world *w)
         if (world_apply(w, &cmd, &err) < 0) /* in use */
             break;
     }
+    for (size_t i = TENANT_OPS - TENANT_LIFTS; i < TENANT_OPS; i++)
+        tenant(w, i);
     for (uint32_t i = 0; i < WORLD_NODES; i++)
         node_update(w, w->node[i].name, "State", "RESUME");
     for (int i = 0; i < 2; i++) {
