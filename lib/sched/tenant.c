@@ -427,14 +427,15 @@ uint32_t part_qos(const struct core *c, uint32_t part, uint32_t job_qos)
     return q == job_qos ? NONE : q;
 }
 
-static struct place_of job_place(const struct core *c, const struct job *j)
+static struct place_of place_with(const struct core *c, const struct job *j,
+                                  const char *account, const char *qos)
 {
-    const char *user = text_of(c, j->user), *account = text_of(c, j->account);
+    const char *user = text_of(c, j->user);
     char part[NAME_LEN_MAX + 1];
     bool ran = j->state != JOB_PENDING && j->partition;
     const char *parts = text_of(c, ran ? j->partition : j->parts);
     snprintf(part, sizeof part, "%.*s", (int)strcspn(parts, ","), parts);
-    struct place_of p = {assoc_find(c, account, user, part), qos_find(c, text_of(c, j->qos)), NONE};
+    struct place_of p = {assoc_find(c, account, user, part), qos_find(c, qos), NONE};
     if (p.assoc == NONE)
         p.assoc = assoc_find(c, account, user, "");
     if (p.assoc == NONE)
@@ -442,6 +443,11 @@ static struct place_of job_place(const struct core *c, const struct job *j)
     long at = parts_find(c, part);
     p.part_qos = part_qos(c, at < 0 ? NONE : (uint32_t)at, p.qos);
     return p;
+}
+
+static struct place_of job_place(const struct core *c, const struct job *j)
+{
+    return place_with(c, j, text_of(c, j->account), text_of(c, j->qos));
 }
 
 /* Everything that a job counts for: its path, its QOS and its partition's, and its user's
@@ -611,10 +617,9 @@ void tenant_follow(struct core *c, struct job *j, struct batch *out)
 
 /* ---- admission ---------------------------------------------------------------------------------------- */
 
-static int qos_admit(struct core *c, struct job *j, uint32_t assoc, struct err *err)
+static int qos_admit(const struct core *c, const char *name, uint32_t assoc, struct err *err)
 {
     struct buf list;
-    const char *name = text_of(c, j->qos);
     if (qos_find(c, name) == NONE)
         return err_set(err, SL_EINVAL_QOS, "%s: there is no QOS %s", err_name(SL_EINVAL_QOS), name);
     buf_init(&list);
@@ -627,21 +632,26 @@ static int qos_admit(struct core *c, struct job *j, uint32_t assoc, struct err *
     return rc;
 }
 
+int tenant_may(const struct core *c, const struct job *j, const char *account, const char *qos,
+               struct err *err)
+{
+    uint32_t enforce = c->policy.enforce, assoc = place_with(c, j, account, qos).assoc;
+    if (enforce & ENFORCE_ASSOCIATIONS && assoc == ASSOC_ROOT && j->uid != 0)
+        return err_set(err, SL_EINVAL_ACCOUNT, "%s: user %s has no association with account %s",
+                       err_name(SL_EINVAL_ACCOUNT), text_of(c, j->user),
+                       account[0] ? account : "(none given)");
+    return enforce & ENFORCE_QOS && qos[0] ? qos_admit(c, qos, assoc, err) : 0;
+}
+
 int tenant_admit(struct core *c, struct job *j, struct err *err)
 {
     const struct tenants *tn = c->tenants;
-    uint32_t u = user_find(c, text_of(c, j->user)), enforce = c->policy.enforce;
+    uint32_t u = user_find(c, text_of(c, j->user));
     if (!j->account && u != NONE)
         j->account = intern_ref(&c->text, tn->user[u].default_account);
-    struct place_of p = job_place(c, j);
-    bool own = p.assoc != ASSOC_ROOT || j->uid == 0;
-    if (enforce & ENFORCE_ASSOCIATIONS && !own)
-        return err_set(err, SL_EINVAL_ACCOUNT, "%s: user %s has no association with account %s",
-                       err_name(SL_EINVAL_ACCOUNT), text_of(c, j->user),
-                       j->account ? text_of(c, j->account) : "(none given)");
     if (!j->qos) {
-        uint32_t q = assoc_qos_default(c, p.assoc);
+        uint32_t q = assoc_qos_default(c, job_place(c, j).assoc);
         j->qos = q ? intern_ref(&c->text, q) : intern_text(&c->text, "normal");
     }
-    return enforce & ENFORCE_QOS ? qos_admit(c, j, p.assoc, err) : 0;
+    return tenant_may(c, j, text_of(c, j->account), text_of(c, j->qos), err);
 }

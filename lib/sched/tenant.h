@@ -173,6 +173,8 @@ void tenant_place(struct core *c, struct job *j);
 void tenant_forget(struct core *c, struct job *j);
 /* At submission: the job's account and QOS by default and by right. */
 int tenant_admit(struct core *c, struct job *j, struct err *err);
+/* May the job have these, by accounting.enforce? */
+int tenant_may(const struct core *c, const struct job *j, const char *account, const char *qos, struct err *err);
 /* Who does he act as? An operator by the users' table counts as one. */
 enum admin_level tenant_level(const struct core *c, const char *user);
 

@@ -170,6 +170,8 @@ static int up_tenant(struct update *u, const struct key *k, struct err *err)
     int rc = 0;
     if (strlen(v) > NAME_LEN_MAX || strpbrk(v, " ,/\\\"'\t\n"))
         rc = err_set(err, SL_EINVAL_FIELD, "%s=%.64s: not a name", k->name, v);
+    if (rc == 0)
+        rc = tenant_may(c, j, who.account, who.qos, err);
     for (char *p = strtok_r(list, ",", &save); p && rc == 0; p = strtok_r(NULL, ",", &save)) {
         struct buf ignored;
         buf_init(&ignored);

@@ -183,6 +183,15 @@ def test_jobs_need_an_association(cluster, users):
     assert cluster.wait_done(job) == "COMPLETED"
 
 
+def test_an_update_keeps_to_ones_associations(cluster, users):
+    job = cluster.sbatch("-H", "-o", "/dev/null", wrap="true", user=users[0])
+    refused(cluster.run("scontrol", "update", "JobId=%d" % job, "Account=biology", user=users[0]),
+            "no association")
+    refused(cluster.run("scontrol", "update", "JobId=%d" % job, "QOS=labqos", user=users[0]), "labqos")
+    assert cluster.job(job)["Account"] == "physics" and cluster.job(job)["QOS"] == "normal"
+    cluster.ok("scancel", job)
+
+
 def reason(c, job):
     return c.job(job).get("Reason", "")
 
