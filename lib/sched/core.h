@@ -326,6 +326,9 @@ uint32_t core_job_task(const struct core *c, uint32_t array_job_id, uint32_t tas
 /* How many nodes the job holds, and the index of the i-th in rank order (UINT32_MAX: none). */
 uint32_t core_job_nodes(const struct core *c, uint32_t job_id);
 uint32_t core_job_node(const struct core *c, uint32_t job_id, uint32_t i);
+/* How far the job's nodes are spread: leaf switches used, and links between neighbouring
+ * nodes in rank order, on average. False without an allocation or a fabric. */
+bool core_job_spread(const struct core *c, uint32_t job_id, uint32_t *leafs, double *hops);
 /* The allocation as the wire carries it (arena), NULL without one. */
 Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct arena *a);
 

@@ -309,6 +309,26 @@ uint32_t core_job_node(const struct core *c, uint32_t job_id, uint32_t i)
     return j && j->alloc && i < j->alloc->count ? j->alloc->node[i].node : UINT32_MAX;
 }
 
+bool core_job_spread(const struct core *c, uint32_t job_id, uint32_t *leafs, double *hops)
+{
+    const struct job *j = job_find(c, job_id);
+    uint32_t last = NONE, links = 0;
+    *leafs = 0;
+    if (!c->fabric || !j || !j->alloc || j->alloc->count == 0)
+        return false;
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        const struct node *n = &c->node[j->alloc->node[i].node];
+        if (n->line == FABRIC_NO)
+            return false;
+        if (i)
+            links += fabric_hops(c->fabric, c->node[j->alloc->node[i - 1].node].line, n->line);
+        *leafs += n->leaf != last; /* ranks go along the fabric */
+        last = n->leaf;
+    }
+    *hops = j->alloc->count > 1 ? (double)links / (j->alloc->count - 1) : 0;
+    return true;
+}
+
 Sl__Allocation *core_job_alloc(const struct core *c, uint32_t job_id, struct arena *a)
 {
     struct job *j = job_find(c, job_id);
