@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define WORK_BUDGET 1000000u  /* of a slice of a pass; slices follow at once */
 #define PROGRESS_EVERY 16384u /* instants */
@@ -139,6 +140,9 @@ static void on_launch(struct engine *e, const struct effect *f)
     r->start = e->now;
     r->restarts = f->restart;
     r->nodes = core_job_nodes(e->core, f->job_id);
+    double hops;
+    if (core_job_spread(e->core, f->job_id, &r->leafs, &hops))
+        r->hops = (float)hops;
     e->procs += r->procs;
     e->gpus += r->gpus;
     waits(e, job, false);
@@ -484,6 +488,7 @@ int engine_run(const struct engine_options *o, struct engine_result *res, struct
 {
     struct engine e = {.o = o, .res = res};
     usec_t began = clock_mono_usec();
+    clock_t cpu = clock();
     memset(res, 0, sizeof *res);
     int rc = engine_init(&e, err);
     if (rc == 0)
@@ -496,6 +501,7 @@ int engine_run(const struct engine_options *o, struct engine_result *res, struct
         res->idle /= (double)res->measured;
     }
     res->wall = clock_mono_usec() - began;
+    res->cpu = (usec_t)(clock() - cpu) * USEC_PER_SEC / CLOCKS_PER_SEC;
     if (rc < 0)
         engine_result_fini(res);
     return rc;

@@ -34,6 +34,8 @@ struct job_run { /* what became of trace->job[i] */
     usec_t submit, start, end; /* start 0: it was refused or never ran */
     uint32_t procs, gpus, nodes;
     uint32_t restarts;
+    uint32_t leafs;          /* switches that its nodes are under; 0: no fabric is known */
+    float hops;              /* links between neighbouring nodes in rank order, on average */
 };
 struct sample { /* from `at` on */
     usec_t at;
@@ -51,7 +53,7 @@ struct engine_result {
     double fragment, idle;   /* GPUs that are of no use, and idle ones: means over time */
     size_t measured;         /* so many times */
     uint32_t queued_max;
-    usec_t wall;             /* time that it took */
+    usec_t wall, cpu;        /* time that it took, and that of the processor */
 };
 
 /* 0, or negative: the core could not be set up, or a job can never start. */

@@ -44,6 +44,8 @@ static const struct row rows[] = {
     {"makespan, h", "%.1f", AT(makespan), 1 / 3600.0},
     {"fairness between users", "%.3f", AT(jain), 1},
     {"nodes of a job", "%.2f", AT(nodes_avg), 1},
+    {"leaf switches of a job", "%.2f", AT(leafs_avg), 1},
+    {"links between neighbours", "%.2f", AT(hops_avg), 1},
     {"fragments of idle GPUs, %", "%.2f", AT(fragments), 100},
     {"users worse off, %", "%.1f", AT(users_worse), 100},
 };
@@ -52,6 +54,7 @@ static const struct row rows[] = {
 static bool row_shown(const struct row *r, const struct stats *s)
 {
     return r->at == AT(fragments) ? s->has_fragments
+           : r->at == AT(leafs_avg) || r->at == AT(hops_avg) ? s->has_spread
            : r->at == AT(users_worse) ? s->has_worse
                                        : true;
 }
@@ -68,6 +71,7 @@ void report_stats(FILE *out, const char *policy, const struct stats *s,
                   const struct engine_result *res)
 {
     double wall = (double)res->wall / (double)USEC_PER_SEC;
+    double cpu = (double)res->cpu / (double)USEC_PER_SEC;
     fprintf(out, "policy     %s\n", policy);
     for (size_t i = 0; i < ROWS; i++) {
         if (!row_shown(&rows[i], s))
@@ -80,8 +84,9 @@ void report_stats(FILE *out, const char *policy, const struct stats *s,
         fprintf(out, "  %-26s%12zu, restarts of jobs: %zu\n", "failures of nodes",
                 res->failures, s->restarts);
     fprintf(out, "  %-26s%12u\n", "longest queue, jobs", res->queued_max);
-    fprintf(out, "  %-26s%12.2f, starts a second: %.0f, passes: %zu\n", "replayed in, s", wall,
-            wall > 0 ? (double)res->starts / wall : 0, res->passes);
+    fprintf(out, "  %-26s%12.2f, of the processor: %.2f, starts in a second of it: %.0f, "
+                 "passes: %zu\n", "replayed in, s", wall, cpu,
+            cpu > 0 ? (double)res->starts / cpu : 0, res->passes);
     if (s->refused)
         fprintf(out, "  %-26s%12zu, the first: %s\n", "jobs refused", s->refused,
                 res->refused_text);

@@ -92,6 +92,22 @@ static void fairness(const struct trace *t, const struct engine_result *res,
     free(base);
 }
 
+static void spread(const struct engine_result *res, struct stats *out)
+{
+    double leafs = 0, hops = 0, jobs = 0;
+    for (size_t i = 0; i < res->runs; i++) {
+        const struct job_run *r = &res->run[i];
+        if (!run_counts(r) || r->leafs == 0 || r->nodes < 2)
+            continue;
+        leafs += r->leafs;
+        hops += r->hops;
+        jobs++;
+    }
+    out->has_spread = jobs > 0;
+    out->leafs_avg = jobs > 0 ? leafs / jobs : 0;
+    out->hops_avg = jobs > 0 ? hops / jobs : 0;
+}
+
 static void usage(const struct engine_options *o, const struct engine_result *res,
                   struct stats *out)
 {
@@ -142,6 +158,7 @@ void stats_make(const struct engine_options *o, const struct engine_result *res,
     out->has_fragments = res->measured > 0;
     out->fragments = res->idle > 0 ? res->fragment / res->idle : 0;
     usage(o, res, out);
+    spread(res, out);
     fairness(o->trace, res, baseline, out);
     free(wait);
     free(bsld);

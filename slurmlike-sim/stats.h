@@ -28,6 +28,9 @@ struct stats {
     bool has_worse;
     double users_worse;      /* against a baseline: share of the users */
     double nodes_avg;        /* of a job */
+    bool has_spread;         /* the machine's fabric is known */
+    double leafs_avg, hops_avg; /* of jobs with several nodes: leaf switches, links between
+                              * neighbours in rank order */
     bool has_fragments;      /* the machine has GPUs */
     double fragments;        /* share of the idle GPUs that is of no use (frag.h) */
     size_t restarts;

@@ -246,3 +246,19 @@ def test_published_figures_of_kth():
     r = subprocess.run([bench, "--sim", SIM, "--log", "KTH-SP2", os.environ["SLURMLIKE_TRACES"]],
                        capture_output=True, text=True, timeout=300, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_spread_over_the_fabric(tmp_path):
+    """Two switches with two nodes each. Two nodes of one job are under one switch, 2 links
+    apart; three nodes use both: 2 and 4 links."""
+    conf = tmp_path / "c.conf"
+    conf.write_text('''nodes = ( { names = "n[1-4]"; cpus = 2; memory = 1024; } );
+switches = ( { name = "top"; switches = "s[1-2]"; }, { name = "s1"; nodes = "n[1-2]"; },
+             { name = "s2"; nodes = "n[3-4]"; } );
+''')
+    two = swf(tmp_path / "a.swf", 8, [(0, 10, 4, 10)])
+    three = swf(tmp_path / "b.swf", 8, [(0, 10, 6, 10)])
+    for log, leafs, links in ((two, "1.00", "2.00"), (three, "2.00", "3.00")):
+        rows = [line.split() for line in sim(f"--cluster={conf}", log).stdout.splitlines()]
+        assert ["leaf", "switches", "of", "a", "job", leafs] in rows
+        assert ["links", "between", "neighbours", links] in rows
