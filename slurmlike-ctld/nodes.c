@@ -288,6 +288,7 @@ void nodes_terminate(struct ctld *d, const struct effect *e)
     m.resume = e->term.resume;
     m.state = e->term.state;
     m.unowned = e->term.unowned;
+    m.part_lost = e->term.part_lost;
     session_send_now(s, WIRE_TERMINATE, 0, &m.base);
 }
 

@@ -267,8 +267,11 @@ static void job_free(struct noded *d, struct job *j)
 
 static void job_forget(struct noded *d, struct job *j)
 {
+    uint32_t job_id = j->key.job_id;
     spool_remove(d, j->started ? "job" : "start", j->key);
     job_free(d, j);
+    if (!job_find_any(d, job_id)) /* else its next run is here already */
+        routes_job_gone(d, job_id);
 }
 
 static void job_clean(struct noded *d, struct job *j)
@@ -453,7 +456,7 @@ static void job_terminate_one(struct noded *d, struct job *j, const Sl__Terminat
     {
         if (s->job != j || !step_wanted(s, t))
             continue;
-        if (t->has_step && !t->signal)
+        if (t->has_step && !t->signal && !t->part_lost)
             s->cancelled = true; /* it may not have said hello yet */
         step_send_terminate(s, t);
     }
@@ -473,7 +476,7 @@ void job_terminate(struct noded *d, const Sl__Terminate *t)
             job_terminate_one(d, j, t);
         }
     }
-    if (!found && !t->signal && !t->suspend && !t->resume && !t->unowned &&
+    if (!found && !t->signal && !t->suspend && !t->resume && !t->unowned && !t->part_lost &&
         t->restart != UINT32_MAX) {
         struct job gone = {.key = {t->job_id, t->restart}};
         job_report(d, &gone, SL__REPORT_KIND__REPORT_NODE_CLEAN, NULL);

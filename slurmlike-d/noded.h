@@ -211,6 +211,8 @@ int routes_listen(struct noded *d, struct err *err);
 void routes_close(struct noded *d);
 /* A supervisor came up: hand over the connections that wait for it. */
 void routes_step_up(struct noded *d, struct step *s);
+/* Peers that wait for a supervisor of this job need not wait any longer. */
+void routes_job_gone(struct noded *d, uint32_t job_id);
 
 /* ---- script.c: prolog and epilog --------------------------------------------------------------------- */
 

@@ -162,6 +162,20 @@ void routes_step_up(struct noded *d, struct step *s)
     }
 }
 
+void routes_job_gone(struct noded *d, uint32_t job_id)
+{
+    for (struct route **at = &d->routes->waiting; *at;) {
+        struct route *r = *at;
+        if (r->job_id != job_id) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        d->routes->count--;
+        route_free(r);
+    }
+}
+
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct noded *d = arg;

@@ -61,14 +61,32 @@ static void zygote_free(struct zygote *z)
     free(z);
 }
 
+static void step_timer(struct step *s, unsigned msec);
+
+/* The death of one that had said hello is told by its link. */
+static void on_supervisor_died(struct noded *d, pid_t pid)
+{
+    for (struct step *s = d->steps; s; s = s->hh.next) {
+        if (s->state != STEP_SPAWNED || s->pid != pid)
+            continue;
+        s->state = STEP_CLEANING;
+        step_timer(s, 0);
+        return;
+    }
+}
+
 static void on_zygote_message(struct wire_link *l, struct wire_msg *m, void *arg)
 {
     struct zygote *z = arg;
     (void)l;
-    if (m->type != WIRE_STEP_LAUNCH_REPLY || m->tag == 0) /* 0: one died; its link says so */
+    if (m->type != WIRE_STEP_LAUNCH_REPLY)
         return;
     const Sl__StepLaunchReply *r = (Sl__StepLaunchReply *)m->body;
     struct step *s, *tmp;
+    if (m->tag == 0) {
+        on_supervisor_died(z->d, (pid_t)r->pid);
+        return;
+    }
     HASH_ITER(hh, z->d->steps, s, tmp)
     {
         if (s->state != STEP_SPAWNED || (uint32_t)s->spawn_tag != m->tag)

@@ -255,7 +255,7 @@ struct effect {
     uint32_t job_id, restart;
     uint32_t node;         /* index */
     struct {
-        uint32_t signal; bool batch_only, full, has_step, suspend, resume, unowned; uint32_t step_id;
+        uint32_t signal; bool batch_only, full, has_step, suspend, resume, unowned, part_lost; uint32_t step_id;
         usec_t kill_wait; bool any_restart; uint32_t state;
     } term;
     char text[128];        /* reason shown to the job, or why refused */

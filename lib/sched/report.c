@@ -127,7 +127,24 @@ static Sl__StepRecord *step_copy(const Sl__StepRecord *s)
     return copy;
 }
 
-static void on_step(struct core *c, struct job *j, const Sl__JobReport *r, struct batch *out)
+/* The step's other supervisors see a link break; those to whom it was not up yet would wait
+ * for it in vain. */
+static void part_lost(struct core *c, struct job *j, uint32_t node, uint32_t step_id,
+                      struct batch *out)
+{
+    for (uint32_t i = 0; j->alloc && i < j->alloc->count; i++) {
+        if (j->alloc->node[i].node == node)
+            continue;
+        terminate(c, j, j->alloc->node[i].node, 0, out, c->node[node].name);
+        struct effect *e = &out->effects[out->effects_count - 1];
+        e->term.part_lost = true;
+        e->term.has_step = true;
+        e->term.step_id = step_id;
+    }
+}
+
+static void on_step(struct core *c, struct job *j, uint32_t node, const Sl__JobReport *r,
+                    struct batch *out)
 {
     if (r->kind == SL__REPORT_KIND__REPORT_STEP_START && r->step &&
         j->alloc && !(j->flags & JOBF_COMPLETING)) {
@@ -137,6 +154,8 @@ static void on_step(struct core *c, struct job *j, const Sl__JobReport *r, struc
         j->steps[j->steps_count++]->kill_uid = killer;
     } else if (r->kind == SL__REPORT_KIND__REPORT_STEP_END) {
         step_drop(j, r->step_id);
+        if (strcmp(r->text, job_reason_name(REASON_SUPERVISOR_DIED)) == 0)
+            part_lost(c, j, node, r->step_id, out);
         uint32_t code = WIFEXITED(r->exit_status) ? WEXITSTATUS(r->exit_status) : 0;
         if (r->step_id < STEP_MAX && code > WEXITSTATUS(j->derived_exit))
             j->derived_exit = r->exit_status;
@@ -168,7 +187,7 @@ void report_apply(struct core *c, const char *name, const Sl__JobReport *r, usec
         break;
     case SL__REPORT_KIND__REPORT_STEP_START:
     case SL__REPORT_KIND__REPORT_STEP_END:
-        on_step(c, j, r, out);
+        on_step(c, j, (uint32_t)node, r, out);
         break;
     default:
         break;

@@ -136,6 +136,10 @@ static void on_terminate(struct step *s, const Sl__Terminate *t)
 {
     if (t->has_step && t->step_id != s->step_id)
         return;
+    if (t->part_lost) {
+        tree_node_died(s, t->reason);
+        return;
+    }
     /* another node's part hears of it from the root */
     if (t->unowned && (!s->root || s->launch->spec->detached || attach_owned(s->attach)))
         return;

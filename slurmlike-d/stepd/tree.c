@@ -623,6 +623,31 @@ static void parent_redial_later(struct step *s)
     timer_set(s, &s->tree->redial, REDIAL_USEC_MIN, on_redial, s);
 }
 
+/* ---- deaths that no link tells of ------------------------------------------------------------------------------- */
+
+static void parent_died(struct step *s)
+{
+    struct tree *t = s->tree;
+    timer_stop(&t->redial);
+    if (t->parent)
+        wire_link_close(t->parent);
+    t->parent = NULL;
+    t->dial_deadline = 0;
+    parent_lost(s, "its supervisor died");
+}
+
+void tree_node_died(struct step *s, const char *node)
+{
+    if (!s->root && s->tree->dial_deadline &&
+        strcmp(node_name(s, (s->node_index - 1) / TREE_WIDTH), node) == 0)
+        parent_died(s);
+    for (uint32_t i = 0; i < s->tree->children_count; i++) {
+        struct child *c = &s->tree->children[i];
+        if (!c->link && !c->done && !c->lost && strcmp(node_name(s, c->node_index), node) == 0)
+            child_lost(c, "its supervisor died");
+    }
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 struct tree *tree_create(struct step *s)

@@ -35,6 +35,8 @@ void tree_tasks_ended(struct step *s);
 void tree_task_failed(struct step *s, struct task *t, const char *why);
 /* A line for the user's stderr, without newline. */
 void tree_text(struct step *s, const char *line);
+/* The supervisor on that node has died: it is not waited for where it is not linked yet. */
+void tree_node_died(struct step *s, const char *node);
 /* Asks the root (which may be this process) to end the step with that status. */
 void tree_abort(struct step *s, int status, const char *text);
 /* False: nobody is there. */

@@ -395,18 +395,36 @@ def test_scancel_of_a_step_that_is_not_there_is_an_error_and_changes_nothing(clu
     assert r.rc == 1 and "Job/step already completing or completed" in r.err, r
 
 
+def stopped_srun(c):
+    """An srun that is stopped between its submission and its attachment; its job has started."""
+    first = c.sbatch("-N2", "--exclusive", "-o", "/dev/null", wrap="sleep 1000")
+    c.wait_state(first, "RUNNING")
+    srun = c.popen("srun", "-N2", "-n2", "sleep", "1000")
+    job = first + 1
+    c.wait_state(job, "PENDING")
+    srun.send_signal(signal.SIGSTOP)
+    c.ok("scancel", first)
+    c.wait_state(job, "RUNNING")
+    return srun, job
+
+
+@pytest.mark.parametrize("node,times", [("n1", 1), ("n2", 4)])
+def test_a_supervisor_killed_before_the_others_reached_it_costs_no_minute(node, times):
+    with Cluster(nodes=2) as c:
+        for _ in range(times):  # now and then the others have reached it
+            srun, job = stopped_srun(c)
+            os.kill(wait_for("its supervisor", lambda: step_pid(c, node, job, 0)), signal.SIGKILL)
+            srun.send_signal(signal.SIGCONT)
+            assert c.wait_done(job, timeout=25) in ("FAILED", "CANCELLED", "NODE_FAIL")
+            _, err = srun.communicate(timeout=60)
+            assert srun.returncode != 0 and err, err
+
+
 def test_an_srun_killed_before_its_step_knew_it_ends_the_job_at_once():
     """Neither the time that a step waits for its srun nor that of a lost client passes."""
     conf = "jobs = { inactive_limit = 100000; };"
     with Cluster(nodes=2, conf=conf) as c:
-        first = c.sbatch("-N2", "--exclusive", "-o", "/dev/null", wrap="sleep 1000")
-        c.wait_state(first, "RUNNING")
-        srun = c.popen("srun", "-N2", "-n2", "sleep", "1000")
-        job = first + 1
-        c.wait_state(job, "PENDING")
-        srun.send_signal(signal.SIGSTOP)
-        c.ok("scancel", first)
-        c.wait_state(job, "RUNNING")
+        srun, job = stopped_srun(c)
         for node in ("n1", "n2"):
             wait_for("its supervisors", lambda: step_pid(c, node, job, 0))
         srun.kill()
