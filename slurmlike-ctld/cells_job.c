@@ -414,6 +414,11 @@ static void cell_node_detail(const struct cell_source *s, struct buf *out)
 {
     const Sl__Allocation *a = core_job_alloc(s->d->core, s->job->job_id, s->arena);
 
+    if (a && s->job->leafs)
+        buf_printf(out, "LeafSwitches=%u HopsBetweenNeighbours=%.2f ", s->job->leafs,
+                   s->job->hops_mean);
+    if (a)
+        buf_printf(out, "NUMANodesPerTask=%.2f\n", s->job->numas_per_task);
     for (size_t i = 0; a && i < a->n_nodes; i++) {
         const Sl__AllocNode *n = a->nodes[i];
         buf_printf(out, "%sNodes=%s CPU_IDs=%s Mem=%llu GRES=", i ? "\n" : "", n->name, n->cpus,

@@ -288,8 +288,6 @@ static int built_check(const Sl__JobSpec *s, struct err *err)
         const char *option;
         bool asked;
     } missing[] = {
-        {"--spread-job", s->spread},
-        {"--switches", s->switches != 0},
         {"--core-spec", s->core_spec != 0},
         {"--time-min", s->time_min_usec != 0},
         {"--delay-boot", s->delay_boot_usec != 0},

@@ -271,6 +271,13 @@ static void env_node(struct env_list *e, const char *name, Sl__GresAlloc *const 
     set_count(e, "SLURM_SHARDS_ON_NODE", gres_count(gres, n, "shard"));
 }
 
+/* Where the node is in the fabric; without one nothing is set. */
+static void env_topology(struct env_list *e, const Sl__AllocNode *n)
+{
+    set_text(e, "SLURM_TOPOLOGY_ADDR", n->topology_addr);
+    set_text(e, "SLURM_TOPOLOGY_ADDR_PATTERN", n->topology_pattern);
+}
+
 void env_job(struct env_list *e, const Sl__JobInfo *job)
 {
     env_common(e, job);
@@ -287,6 +294,7 @@ void env_job(struct env_list *e, const Sl__JobInfo *job)
     const Sl__AllocNode *first = job->alloc->nodes[0];
     env_list_set(e, "SLURM_CPUS_ON_NODE", "%u", first->cpus_count);
     env_node(e, first->name, first->gres, first->n_gres);
+    env_topology(e, first);
 }
 
 /* ---- a step ----------------------------------------------------------------------------- */
@@ -413,6 +421,8 @@ void env_step(struct env_list *e, const Sl__JobInfo *job, const Sl__StepSpec *sp
         cpus = job->alloc->nodes[node->alloc_index]->cpus_count;
     env_list_set(e, "SLURM_CPUS_ON_NODE", "%u", cpus);
     env_node(e, step_node_name(job, node), node->gres, node->n_gres);
+    if (job->alloc != NULL && node->alloc_index < job->alloc->n_nodes)
+        env_topology(e, job->alloc->nodes[node->alloc_index]);
     set_gres_index(e, "SLURM_STEP_GPUS", node->gres, node->n_gres, "gpu");
     env_gtids(e, node);
     env_list_unset(e, "ENVIRONMENT");

@@ -80,7 +80,7 @@ typedef int option_set_f(struct request *r, const struct option *o, const char *
                          struct err *err);
 option_set_f opt_text, opt_u32, opt_flag, opt_pub_flag, opt_pub_text, opt_mem_mib,
     opt_time_limit, opt_partition, opt_nodes, opt_exclusive, opt_gres_text, opt_gpus,
-    opt_export, opt_begin, opt_hold, opt_nice, opt_priority, opt_requeue, opt_open_mode,
+    opt_export, opt_begin, opt_hold, opt_nice, opt_switches, opt_priority, opt_requeue, opt_open_mode,
     opt_kill_dep, opt_signal, opt_distribution, opt_mail_type, opt_extra_node_info,
     opt_chdir, opt_user, opt_group_id, opt_no_kill, opt_hint, opt_verbose, opt_immediate,
     opt_input, opt_output, opt_bad_exit, opt_wait_srun, opt_wait_nodes, opt_relative, opt_mpi,

@@ -4,10 +4,13 @@
  */
 #include "job/option_set.h"
 
+#include "base/limits.h"
+#include "base/timefmt.h"
 #include "job/state.h"
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,6 +43,25 @@ int opt_nice(struct request *r, const struct option *o, const char *value, struc
     if (errno != 0 || v > nice_max || v < -nice_max)
         return err_set(err, SL_EINVAL_FIELD, "\"%.64s\" is not within +- %lld", value, nice_max);
     r->pub.spec.nice = (int32_t)v;
+    return 0;
+}
+
+int opt_switches(struct request *r, const struct option *o, const char *value, struct err *err)
+{
+    const usec_t wait_default = 300 * USEC_PER_SEC; /* Slurm's max_switch_wait */
+    const char *at = strchr(value, '@');
+    char count[16];
+    uint64_t n;
+    usec_t wait = wait_default;
+    (void)o;
+    snprintf(count, sizeof count, "%.*s", at ? (int)(at - value) : (int)sizeof count - 1, value);
+    int rc = num_parse_u64("--switches", count, 0, NODES_MAX, &n, err);
+    if (rc == 0 && at)
+        rc = span_parse(at + 1, &wait, err);
+    if (rc != 0)
+        return rc;
+    r->pub.spec.switches = (uint32_t)n;
+    r->pub.spec.switches_wait_usec = n ? wait : 0;
     return 0;
 }
 

@@ -306,6 +306,10 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
     uint32_t derived_exit;
     const char *tres_req, *tres_alloc; /* "cpu=4,mem=8G,node=1,billing=4,gres/gpu=2" */
     const char *explain;
+    /* wide, while it has an allocation: leaf switches, links between neighbours in rank order,
+     * NUMA nodes under a task; 0: not known */
+    uint32_t leafs;
+    double hops_mean, numas_per_task;
     bool client_lost;
     uint32_t type;             /* Sl__JobType; also without wide */
     uint32_t cancelled_by;     /* uid + 1 of who cancelled it, 0: nobody */

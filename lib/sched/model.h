@@ -218,7 +218,7 @@ struct placement {
     struct demand *node;     /* in rank order: along the fabric */
     uint32_t count, cap;
     uint32_t leafs;          /* of the fabric that it is spread over; 0: there is none */
-    bool over_switches;      /* more than --switches asked for: see place_switches_wait() */
+    bool over_switches;      /* more than --switches asked for; not before place_switches_wait() */
 };
 struct alloc_node {
     uint32_t node, tasks, cores;
@@ -542,6 +542,11 @@ void place_nodes(struct core *c, const struct job *j, uint32_t part, struct room
 usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p);
 /* place_fabric.c: how far the placement is spread. */
 void placement_measure(const struct core *c, const struct request *q, struct placement *p);
+
+/* place_report.c */
+void placement_report(const struct core *c, const struct alloc *a, struct job_view *v);
+void topology_address(const struct core *c, uint32_t node, struct arena *a, char **address,
+                      char **pattern);
 
 /* place_gpu.c: what jobs with GPUs look like, learned as they are submitted. */
 void gpu_target_note(struct core *c, const struct request *q, uint32_t jobs);

@@ -404,7 +404,7 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
         free(light.node);
     }
     if (good)
-        placement_measure(c, &c->request[j->request], out);
+        placement_measure(c, a.q, out);
     free(a.leaf);
     free(a.v);
     return good;

@@ -391,7 +391,6 @@ void placement_measure(const struct core *c, const struct request *q, struct pla
 
 usec_t place_switches_wait(const struct core *c, const struct job *j, const struct placement *p)
 {
-    const struct request *q = &c->request[j->request];
     usec_t since = j->eligible > j->submit ? j->eligible : j->submit;
-    return p->over_switches ? since + q->switches_wait : 0;
+    return p->over_switches ? since + c->request[j->request].switches_wait : 0;
 }

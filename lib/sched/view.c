@@ -160,6 +160,8 @@ static void view_wide(const struct core *c, struct job *j, struct job_view *v)
         v->array_text = j->throttle ? arena_printf(a, "%s%%%u", ids, j->throttle) : ids;
     }
     v->explain = explain(c, j, a);
+    if (j->alloc)
+        placement_report(c, j->alloc, v);
 }
 
 /* A pass does not visit the jobs of a class that has failed: they have its reason. */
@@ -291,6 +293,8 @@ static Sl__AllocNode *node_message(const struct core *c, const struct alloc_node
     out->cpus_count = k->cores * n->threads;
     out->mem_mib = k->mem;
     out->ntasks = k->tasks;
+    if (c->fabric)
+        topology_address(c, k->node, a, &out->topology_addr, &out->topology_pattern);
     node_gres(c, n, k, out, a);
     hwloc_bitmap_free(cpus);
     hwloc_bitmap_free(mems);

@@ -503,9 +503,9 @@ static struct replay replay_run(const struct table *t, const struct core_policy 
     uint32_t next = 0;
     world_begin(&w, t, p, f);
     while (next < t->jobs || w.ends) {
-        double arrive = next < t->jobs ? t->job[next].submit : 1e300;
-        double end = w.ends ? (double)(w.run[w.heap[0]].end - T0) / 1e6 : 1e300;
-        double to = arrive < end ? arrive : end, from = (double)(w.now - T0) / 1e6;
+        usec_t arrive = next < t->jobs ? T0 + (usec_t)(t->job[next].submit * 1e6) : INT64_MAX;
+        usec_t end = w.ends ? w.run[w.heap[0]].end : INT64_MAX, then = arrive < end ? arrive : end;
+        double to = (double)(then - T0) / 1e6, from = (double)(w.now - T0) / 1e6;
         if (from < last) {
             double step = (to < last ? to : last) - from, busy = 0;
             for (uint32_t n = 0; n < t->nodes; n++)
@@ -521,7 +521,7 @@ static struct replay replay_run(const struct table *t, const struct core_policy 
                 sampled = to;
             }
         }
-        w.now = T0 + (usec_t)(to * 1e6);
+        w.now = then;
         while (w.ends && w.run[w.heap[0]].end <= w.now)
             finish(&w, heap_pop(&w));
         while (next < t->jobs && T0 + (usec_t)(t->job[next].submit * 1e6) <= w.now) {

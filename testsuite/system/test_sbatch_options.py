@@ -423,7 +423,7 @@ def test_mail_is_not_forgotten_silently(cluster):
 
 
 @pytest.mark.parametrize("option", [
-    "--switches=1", "--spread-job", "-S1",
+    "-S1",
     "--time-min=1", "--delay-boot=1", "--exclusive=user", "--exclusive=mcs", "--wait-all-nodes=1",
     "--clusters=a", "--container=/x", "--bb=x", "--profile=all", "--reboot", "--power=x",
     "--cpu-freq=high", "--gres-flags=x", "--network=x", "--mcs-label=x", "--acctg-freq=1",
