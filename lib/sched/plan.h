@@ -45,9 +45,9 @@ void class_parts(struct core *c, struct jobclass *k, const char *names); /* k->p
 
 /* reserve.c */
 /* The earliest start of j in the partition with what is promised now, and where; INT64_MAX:
- * not even when all that runs is over. */
+ * none before that time, or not even when all that runs is over. */
 usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,
-                     usec_t now, struct placement *p);
+                     usec_t now, usec_t before, struct placement *p);
 bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now);
 /* r, whose take is put aside, gets another place; p->node is taken over. */
 void reservation_set(struct core *c, struct reservation *r, usec_t start, struct placement *p,

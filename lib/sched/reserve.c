@@ -52,14 +52,15 @@ static uint32_t node_times(struct core *c, const struct job *j, uint32_t part, u
     return n;
 }
 
-/* All times after t at which something ends on the partition's nodes, ascending. */
-static usec_t *times_after(struct core *c, uint32_t part, usec_t t, uint32_t *count)
+/* All times after t and before another at which something ends on the partition's nodes, ascending. */
+static usec_t *times_between(struct core *c, uint32_t part, usec_t t, usec_t before,
+                             uint32_t *count)
 {
     usec_t *v = NULL;
     uint32_t n = 0, cap = 0, k = 0;
     BS_EACH(i, c->part[part].nodes, c->words)
     {
-        for (usec_t x = timeline_next(c, (uint32_t)i, t); x != INT64_MAX;
+        for (usec_t x = timeline_next(c, (uint32_t)i, t); x < before;
              x = timeline_next(c, (uint32_t)i, x)) {
             GROW(v, cap, n + 1);
             v[n++] = x;
@@ -82,7 +83,7 @@ static bool fits_at(struct core *c, const struct job *j, uint32_t part, usec_t s
 }
 
 usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,
-                     usec_t now, struct placement *p)
+                     usec_t now, usec_t before, struct placement *p)
 {
     request_names(c, &c->request[j->request]);
     usec_t *at = xmalloc((c->part[part].nodes_count + 1) * sizeof *at), start = INT64_MAX;
@@ -92,9 +93,11 @@ usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t 
         start = at[least - 1];
     }
     free(at);
-    if (start == INT64_MAX || fits_at(c, j, part, span, start, p))
+    if (start >= before)
+        return INT64_MAX;
+    if (fits_at(c, j, part, span, start, p))
         return start;
-    usec_t *v = times_after(c, part, start, &times);
+    usec_t *v = times_between(c, part, start, before, &times);
     uint32_t lo = 0, hi = times; /* all before lo do not fit; hi does, or is the end */
     start = INT64_MAX;
     while (lo < hi) {
@@ -147,7 +150,7 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
 {
     struct placement p = {0};
     usec_t span = plan_span(j, parts_limit(&c->part[part], j->limit_given ? j->limit : 0));
-    usec_t start = plan_earliest(c, j, part, span, now, &p);
+    usec_t start = plan_earliest(c, j, part, span, now, INT64_MAX, &p);
     if (start == INT64_MAX) {
         free(p.node);
         return false;
