@@ -4,6 +4,7 @@
 #include "loop.h"
 #include "users.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -25,9 +26,11 @@ struct digests { /* of a job submitted in this generation */
     UT_hash_handle hh; /* by job_id */
 };
 
+#define PREDICT_NAME "predict." /* and the page: meta records */
+
 struct persist {
     struct store_txn *txn;
-    struct ids jobs, nodes, partitions, resvs, tenants[TENANT_KIND_COUNT];
+    struct ids jobs, nodes, partitions, resvs, predict, tenants[TENANT_KIND_COUNT];
     bool meta;
     struct run *runs;
     struct digests *digests;
@@ -75,6 +78,7 @@ void persist_destroy(struct persist *p)
     for (int k = 0; k < TENANT_KIND_COUNT; k++)
         free(p->tenants[k].v);
     free(p->resvs.v);
+    free(p->predict.v);
     free(p);
 }
 
@@ -335,6 +339,9 @@ void persist_note(struct ctld *d, const struct change *change, enum command_kind
     case CHANGE_NODE_EVENT:
         node_event_put(d, change->id);
         break;
+    case CHANGE_PREDICT:
+        ids_add(&p->predict, change->id);
+        break;
     case CHANGE_NONE:
         break;
     }
@@ -491,6 +498,17 @@ void persist_put_identity(struct ctld *d)
     loop_note_write(d);
 }
 
+/* Each page has a name of its own, so that an end of a job writes a few hundred bytes. */
+static void predict_put(struct ctld *d, uint32_t page, struct buf *record)
+{
+    char name[sizeof PREDICT_NAME + 10];
+    buf_clear(record);
+    if (!core_predict_save(d->core, page, record))
+        return;
+    snprintf(name, sizeof name, PREDICT_NAME "%u", page);
+    store_txn_put_meta(d->persist->txn, name, (struct store_bytes){record->data, record->len});
+}
+
 struct store_txn *persist_seal(struct ctld *d)
 {
     struct persist *p = d->persist;
@@ -501,6 +519,7 @@ struct store_txn *persist_seal(struct ctld *d)
     ids_settle(&p->nodes);
     ids_settle(&p->partitions);
     ids_settle(&p->resvs);
+    ids_settle(&p->predict);
     for (size_t i = 0; i < p->jobs.count; i++)
         job_put(d, p->jobs.v[i], &record);
     for (size_t i = 0; i < p->nodes.count; i++)
@@ -515,6 +534,8 @@ struct store_txn *persist_seal(struct ctld *d)
     }
     for (size_t i = 0; i < p->resvs.count; i++)
         resv_put(d, p->resvs.v[i], &record);
+    for (size_t i = 0; i < p->predict.count; i++)
+        predict_put(d, p->predict.v[i], &record);
     if (p->meta) {
         buf_clear(&record);
         core_meta_save(d->core, &record);
@@ -524,7 +545,7 @@ struct store_txn *persist_seal(struct ctld *d)
         meta_put_u64(p, "clock", (uint64_t)ctld_now(d));
     buf_fini(&record);
     digests_clear(p);
-    p->jobs.count = p->nodes.count = p->partitions.count = p->resvs.count = 0;
+    p->jobs.count = p->nodes.count = p->partitions.count = p->resvs.count = p->predict.count = 0;
     p->meta = false;
     struct store_txn *txn = p->txn;
     p->txn = store_txn_create();
@@ -605,6 +626,19 @@ static void runs_load(struct ctld *d)
             run_open(d, job_id);
 }
 
+static int predict_record(const char *name, uint64_t key, struct store_bytes b, void *arg)
+{
+    size_t n = sizeof PREDICT_NAME - 1;
+    struct err err;
+    (void)key;
+    if (strncmp(name, PREDICT_NAME, n) != 0)
+        return 0;
+    unsigned long page = strtoul(name + n, NULL, 10);
+    if (core_predict_load(arg, page > UINT32_MAX ? UINT32_MAX : (uint32_t)page, b.p, b.n, &err) < 0)
+        log_error("store", "%s not loaded: %s", name, err.text);
+    return 0;
+}
+
 int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *err)
 {
     struct load nodes = {.d = d, .into = core_node_load, .what = "node"};
@@ -618,6 +652,7 @@ int persist_load(struct ctld *d, const struct persist_meta *meta, struct err *er
         rc = core_meta_load(d->core, meta->core.data, meta->core.len, err);
     if (rc == 0)
         rc = store_each_tenant(d->store, core_record, &tenants, err);
+        rc = store_each_meta(d->store, predict_record, d->core, err);
     if (rc == 0)
         rc = store_each_node(d->store, core_record, &nodes, err);
     if (rc == 0)

@@ -154,8 +154,6 @@ static int check_top(const struct conf *conf, struct err *err)
         return err_set(err, -EINVAL, "jobs.id_first is above jobs.id_max");
     if (conf->node_ping_interval >= conf->node_timeout)
         return err_set(err, -EINVAL, "node.ping_interval must be below node.timeout");
-    if (conf->predict)
-        return err_set(err, SL_ENOT_BUILT, "scheduler.predict: prediction is not built yet");
     if (strncmp(conf->state_url, "sqlite:/", 8) == 0)
         return 0;
     if (strncmp(conf->state_url, "postgresql:", 11) == 0)

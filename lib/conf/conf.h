@@ -127,6 +127,8 @@ struct conf {
     uint32_t backfill_depth;    /* reservations of a partition under conservative */
     char *backfill_candidates;  /* queue shortest */
     bool predict;
+    uint32_t due_factor;
+    usec_t due_max, wait_first, wait_strict;
     char *priority_type;   /* "basic" | "multifactor" */
     char *fabric_placement; /* nearest leafs first */
     char *gpu_placement;   /* fgd bestfit packing random */

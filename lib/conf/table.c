@@ -131,9 +131,9 @@ static const struct conf_row top_rows[] = {
             "A full scheduling pass is made at least this often."),
     U32(conf, "scheduler.work_budget", sched_work_budget, 1, 100000000, "10000",
         "Placement attempts before a pass yields to requests."),
-    CHOICE(conf, "scheduler.order", plan_order, "priority", "priority|fcfs",
+    CHOICE(conf, "scheduler.order", plan_order, "priority", "priority|fcfs|due",
            "In which order jobs are placed. fcfs: first come, first served, whatever their "
-           "priority."),
+           "priority. due: by due time, so that short jobs pass long ones for a while."),
     CHOICE(conf, "scheduler.backfill", backfill, "conservative", "none|easy|conservative",
            "What may start before a job that has to wait for resources. none: nothing in "
            "its partitions; easy: what does not delay the first waiting job of a partition; "
@@ -148,6 +148,16 @@ static const struct conf_row top_rows[] = {
     BOOL(conf, "scheduler.predict", predict, "false",
          "Plan with run times predicted from earlier jobs where these are below the limit. "
          "No job is ended by a prediction."),
+    U32(conf, "scheduler.due_factor", due_factor, 0, 1000000, "31",
+        "scheduler.order = \"due\": a job is due so many times its expected run time after it "
+        "became eligible."),
+    SECONDS(conf, "scheduler.due_max", due_max, 0, YEAR, "129600",
+            "... and at most so long after."),
+    SECONDS(conf, "scheduler.wait_first", wait_first, 0, YEAR, "172800",
+            "... A job that has waited for so long stands first, the oldest before all."),
+    SECONDS(conf, "scheduler.wait_strict", wait_strict, 0, YEAR, "194400",
+            "... and when it has waited for so long, no prediction is believed until it "
+            "runs."),
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
            "How priorities are made. basic: order of submission; multifactor: by the "
            "weights of priority.*."),

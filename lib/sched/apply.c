@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/advres.h"
 #include "sched/kin.h"
+#include "sched/order.h"
 #include "sched/preempt.h"
 #include "sched/timeline.h"
 
@@ -435,6 +436,9 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
         if (job_state_finished((enum job_state)j->state) && !j->alloc &&
             !(j->array && j->array_id == j->id && j->array->open) && now >= j->end + c->policy.job_keep)
             job_drop(c, j, out);
+        break;
+    case TIMER_EXPECT:
+        order_outran(c, j, now);
         break;
     case TIMER_PLAN: /* its reservation, or the end of its wait for fewer switches */
         if (j->queued)

@@ -3,6 +3,7 @@
  * Partitions and configured nodes, from the configuration and from scontrol.
  */
 #include "sched/license.h"
+#include "sched/order.h"
 #include "sched/plan.h"
 
 #include "base/buf.h"
@@ -390,10 +391,13 @@ int core_configure(struct core *c, const struct core_policy *policy,
         license_check(policy->licenses, err) < 0 ||
         weights_check(c, policy, partitions, partitions_count, err) < 0)
         return err->code;
+    bool predict = policy->predict != c->policy.predict;
     if (policy->plan_order != c->policy.plan_order)
         queue_unsorted(c);
     c->policy = *policy;
     c->policy.licenses = NULL;
+    if (predict)
+        order_predict(c);
     license_configure(c, policy->licenses);
     c->dynamic_nodes = dynamic_nodes;
     for (uint32_t i = 0; i < c->nodes; i++)

@@ -139,7 +139,7 @@ static int name_find(const char *const *names, int count, const char *name)
 
 int plan_order_find(const char *name)
 {
-    static const char *const names[PLAN_ORDER_COUNT] = {"priority", "fcfs"};
+    static const char *const names[PLAN_ORDER_COUNT] = {"priority", "fcfs", "due"};
     return name_find(names, PLAN_ORDER_COUNT, name);
 }
 
@@ -170,6 +170,7 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     c->priority_next = PRIORITY_TOP;
     c->queue_sorted = true;
     c->pass = c->up_gen = c->sweep = 1;
+    c->predict = predict_create();
     intern_init(&c->text);
     intern_init(&c->blobs);
     intern_init(&c->request_keys);
@@ -213,6 +214,7 @@ void core_destroy(struct core *c)
     free(c->resv);
     free(c->relief);
     timeline_fini(&c->timeline);
+    predict_destroy(c->predict);
     parts_fini(c);
     nodes_fini(c);
     for (uint32_t i = 0; i < c->kinds; i++) {

@@ -45,6 +45,7 @@ struct fabric; /* topo/fabric.h */
 enum plan_order {
     PLAN_BY_PRIORITY, /* highest first, then the lower job id */
     PLAN_FCFS,        /* by time of submission, then the lower job id */
+    PLAN_DUE,         /* by due time, whoever has waited for long first (order.h) */
     PLAN_ORDER_COUNT
 };
 /* What may start before a job that does not fit. */
@@ -115,6 +116,8 @@ struct core_policy {
     char weight_tres[256];       /* "cpu=1000,mem=2000"; "": none */
     uint32_t enforce;            /* enum enforce */
     bool predict;                /* plan with predicted run times; limits stay what they are */
+    uint32_t due_factor;         /* PLAN_DUE (order.h) */
+    usec_t due_max, wait_first, wait_strict;
     uint64_t mem_default_per_cpu_mib, mem_default_per_node_mib;
     char priority_type[16];
     enum gpu_placement gpu_placement;
@@ -146,7 +149,7 @@ struct core_node_conf { /* one configured node; 0/"" : whatever it registers wit
 };
 
 /* The value that a name in the configuration stands for, -1: there is none such. */
-int plan_order_find(const char *name);          /* priority fcfs */
+int plan_order_find(const char *name);          /* priority fcfs due */
 int backfill_find(const char *name);            /* none easy conservative */
 int backfill_candidates_find(const char *name); /* queue shortest */
 
@@ -237,7 +240,8 @@ enum change_kind { CHANGE_NONE, CHANGE_JOB /* save, or delete when core_job_find
                    CHANGE_NODE, CHANGE_PARTITION, CHANGE_STEP, CHANGE_META,
                    CHANGE_TENANT /* id, of the kind that sub says: core_tenant_save */,
                    CHANGE_RESV /* id: a reservation's; save, or delete when that fails */,
-                   CHANGE_NODE_EVENT /* a node's state or capacity changed: accounting row */ };
+                   CHANGE_NODE_EVENT /* a node's state or capacity changed: accounting row */,
+                   CHANGE_PREDICT /* id: a page of what run times are predicted from */ };
 enum tenant_kind { TENANT_NONE, TENANT_ASSOC, TENANT_QOS, TENANT_ACCOUNT, TENANT_USER, TENANT_LOG, TENANT_KIND_COUNT };
 struct change { enum change_kind kind; uint32_t id /* job id, node/partition index */; uint32_t sub /* step id */; };
 
@@ -387,6 +391,16 @@ int core_user_level(const struct core *c, const char *user);
 size_t core_step_count(const struct core *c, uint32_t job_id);
 const Sl__StepRecord *core_step_at(const struct core *c, uint32_t job_id, size_t i);
 
+/* How good the predicted run times of the jobs were that ended since the start. Shares in
+ * 1/1000; what was right of a prediction is the smaller of predicted and actual run time by
+ * the larger, and limit_right is the same with the limit in place of a prediction. */
+struct predict_view {
+    bool on;
+    uint64_t ended, predicted, under; /* under: ran longer than predicted */
+    uint32_t right_permille, limit_right_permille;
+};
+void core_predict_view(const struct core *c, struct predict_view *v);
+
 /* ---- persistence: opaque, versioned records ---------------------------------------------- */
 
 /* Append the entity's record. false: it does not exist (delete it). */
@@ -396,12 +410,14 @@ bool core_partition_save(const struct core *c, uint32_t index, struct buf *out);
 bool core_resv_save(const struct core *c, uint32_t id, struct buf *out);
 /* name: the record's key in the store, "assoc.12". */
 bool core_tenant_save(const struct core *c, enum tenant_kind kind, uint32_t id, char name[64], struct buf *out);
+bool core_predict_save(const struct core *c, uint32_t page, struct buf *out);
 void core_meta_save(const struct core *c, struct buf *out); /* counters: next job id ... */
 /* Load order: core_configure, meta, tenants, nodes, partitions, reservations, jobs,
  * core_load_end. A
  * record that does not parse is reported and not loaded; the caller decides. */
 int core_meta_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_tenant_load(struct core *c, const void *p, size_t n, struct err *err);
+int core_predict_load(struct core *c, uint32_t page, const void *p, size_t n, struct err *err);
 int core_node_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_partition_load(struct core *c, const void *p, size_t n, struct err *err);
 int core_resv_load(struct core *c, const void *p, size_t n, struct err *err);

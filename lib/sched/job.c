@@ -11,6 +11,7 @@
 #include "sched/kin.h"
 #include "sched/limits.h"
 #include "sched/priority.h"
+#include "sched/order.h"
 #include "sched/request.h"
 #include "sched/timeline.h"
 
@@ -497,6 +498,7 @@ void job_limit_timers(struct core *c, struct job *j)
     timeline_move(c, j, plan_end(j));
     if (j->until)
         timer_add(c, j->until, TIMER_LIMIT, j->id);
+    order_timer(c, j);
     if (j->limit == SPAN_INFINITE)
         return;
     timer_add(c, limit_at(j) + c->policy.over_time_limit, TIMER_LIMIT, j->id);
@@ -527,6 +529,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     c->pending--;
     j->start = now;
     j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
+    order_start(c, j);
     alloc_make(c, j, p);
     j->state = JOB_RUNNING;
     j->flags = JOBF_CONFIGURING;
@@ -630,6 +633,8 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
     j->end = now;
     j->then = (uint8_t)then;
     j->flags = (uint16_t)((j->flags & ~JOBF_CONFIGURING) | JOBF_COMPLETING);
+    if (then == THEN_NOTHING)
+        order_ended(c, j, now, out);
     timeline_move(c, j, plan_end(j));
     for (uint32_t k = 0; k < j->steps_count; k++)
         sl__step_record__free_unpacked(j->steps[k], NULL);

@@ -20,6 +20,7 @@
 #include "sched/bitset.h"
 #include "sched/core.h"
 #include "sched/intern.h"
+#include "sched/predict.h"
 #include "topo/fabric.h"
 
 #define NONE UINT32_MAX
@@ -81,7 +82,8 @@ struct jobclass_key {
     uint32_t request, parts; /* parts: interned text */
     usec_t limit;            /* 0: the partition's */
     uint32_t user, account, qos; /* interned; 0 unless limits are enforced */
-    usec_t limit_min, expected;
+    usec_t limit_min;
+    uint64_t like;           /* of order_like(): predictions are alike */
 };
 struct jobclass { /* by the id of its key in core.class_keys (queue.c) */
     struct job **job;     /* [head, head + count): in the queue's order, but for those that
@@ -93,6 +95,10 @@ struct jobclass { /* by the id of its key in core.class_keys (queue.c) */
     uint64_t barred_sweep; /* of core: then it was not tried, behind one that waits */
     bool counted_out;     /* it failed for licenses or limits, not for nodes */
     uint8_t reason;       /* why it did not fit: shown for those that were not looked at */
+    /* order.c */
+    struct predict_class like;
+    uint32_t uid;
+    usec_t limit, expected; /* expected 0: nothing is known */
 };
 
 /* ---- partitions and nodes (configure.c, nodes.c, shape.c) --------------------------- */
@@ -111,6 +117,7 @@ struct partition {
     size_t overrides_count;
     uint64_t *weight;           /* [TRES_MAX] of billing, billionths; NULL: cpus count */
     uint32_t promised;          /* reservations here */
+    uint32_t promised_first;    /* of them, of jobs that have waited for long (order.h) */
     uint64_t headed;            /* planner: its first reservation was seen in this pass */
 };
 
@@ -300,7 +307,9 @@ struct job {
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
     usec_t submit, eligible, begin, start, end, deadline, limit;
     usec_t limit_min;        /* --time-min: a start under this limit would do; 0: no */
-    usec_t expected;         /* how long a run is expected to take; 0: its limit */
+    usec_t expected;         /* how long a run is planned to take; 0: its limit */
+    usec_t predicted;        /* ... was predicted to take when it started; 0: not known */
+    bool outran;             /* it runs for longer */
     usec_t free_at;          /* when what it holds is planned to be free (timeline.h) */
     struct reservation *resv; /* owned; NULL: none */
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
@@ -322,7 +331,8 @@ struct job {
 
 enum timer_kind { TIMER_NONE, TIMER_BEGIN, TIMER_LIMIT, TIMER_DEADLINE, TIMER_PURGE,
                   TIMER_NODE, TIMER_CLIENT, TIMER_AFTER, TIMER_WARN,
-                  TIMER_PRIORITY, TIMER_PLAN, TIMER_RESV, TIMER_PREEMPT };
+                  TIMER_PRIORITY, TIMER_PLAN, TIMER_RESV, TIMER_PREEMPT,
+                  TIMER_EXPECT };
 struct timer {
     usec_t at;
     uint32_t kind, id;       /* job id, node index */
@@ -440,6 +450,8 @@ struct core {
     uint32_t *relief;        /* nodes with something free, or free earlier, since the last pass */
     uint32_t relief_count, relief_cap;
     struct timeline timeline;
+    struct predict *predict; /* what run times are predicted from */
+    bool strict;             /* plans go by limits alone (order.h) */
     struct arena scratch;    /* of one view */
 };
 

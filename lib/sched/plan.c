@@ -439,7 +439,7 @@ static void heap_pop(struct heap *h)
 static bool class_promises(const struct core *c, const struct jobclass *k)
 {
     for (uint32_t i = 0; i < k->parts; i++)
-        if (part_promises(c, &c->part[k->part[i]]))
+        if (part_promises(c, &c->part[k->part[i]], k->job[k->head]))
             return true;
     return false;
 }
@@ -455,10 +455,10 @@ static void entry_fill(const struct core *c, struct entry *e, uint32_t class)
     struct job *j = k->job[k->head];
     *e = (struct entry){.job = j, .class = class};
     if (c->policy.backfill_candidates != CANDIDATES_SHORTEST || k->parts == 0 ||
-        class_promises(c, k))
+        class_promises(c, k) || !order_by_length(c, &c->part[k->part[0]]))
         return;
     e->behind = true;
-    e->span = plan_span(j, parts_limit(&c->part[k->part[0]], j->limit_given ? j->limit : 0));
+    e->span = order_length(c, j, parts_limit(&c->part[k->part[0]], j->limit_given ? j->limit : 0));
 }
 
 static void heap_fill(struct heap *h)
@@ -512,6 +512,7 @@ static bool plan_one(struct core *c, uint32_t class, usec_t now, struct batch *o
     enum verdict v = BLOCKED;
     if (closed(c, j, now))
         return true; /* its place is empty now */
+    order_expect(c, j);
     if (!class_failed(c, k))
         v = try_job(c, j, now, out, &blocked);
     k = &c->class[class]; /* the table may have moved */
@@ -528,7 +529,7 @@ static bool plan_one(struct core *c, uint32_t class, usec_t now, struct batch *o
         return false;
     struct partition *pt = &c->part[blocked];
     j->reason = pt->promised ? REASON_PRIORITY : REASON_RESOURCES;
-    *promised = part_promises(c, pt) && reservation_make(c, j, blocked, now);
+    *promised = part_promises(c, pt, j) && reservation_make(c, j, blocked, now);
     return *promised && class_promises(c, k);
 }
 
@@ -562,6 +563,10 @@ static void plan_classes(struct core *c, usec_t now, unsigned budget, unsigned *
 static void plan_begin(struct core *c)
 {
     c->passes++;
+    if (c->policy.plan_order == PLAN_DUE) { /* expectations and dues move: promises follow */
+        reservations_clear(c);
+        order_pass(c);
+    }
     if (c->plan_afresh) {
         c->plan_afresh = false;
         reservations_clear(c);

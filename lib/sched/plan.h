@@ -16,6 +16,7 @@
 #ifndef SL_SCHED_PLAN_H
 #define SL_SCHED_PLAN_H
 
+#include "sched/order.h"
 #include "sched/timeline.h"
 
 struct reservation {
@@ -24,6 +25,7 @@ struct reservation {
     uint64_t round;          /* of core.round, in which it was last moved forward */
     uint64_t sweep;          /* of core.sweep, in which it was last looked at */
     usec_t start, end;
+    bool first;              /* counted in promised_first */
     bool exclusive, aside;   /* aside: its take is put aside, it is being looked at */
     struct demand *node;
     uint32_t count;
@@ -57,10 +59,17 @@ void reservation_drop(struct core *c, struct job *j); /* it stands in its class 
 bool reservation_helped(struct core *c, struct reservation *r, usec_t now);
 void reservations_yield(struct core *c, struct job *j); /* those behind j in its partitions */
 void reservations_clear(struct core *c);
-static inline bool part_promises(const struct core *c, const struct partition *p)
+/* Would a reservation be made for j if it did not fit? In due order those who have waited for
+ * long have their own number of them. */
+static inline bool part_promises(const struct core *c, const struct partition *p,
+                                 const struct job *j)
 {
     uint32_t depth = c->policy.backfill == BACKFILL_CONSERVATIVE ? c->policy.backfill_depth : 1;
-    return p->promised < (depth ? depth : 1);
+    uint32_t made = p->promised;
+    if (c->policy.plan_order == PLAN_DUE)
+        made = order_waited(c, j, c->policy.wait_first) ? p->promised_first
+                                                        : made - p->promised_first;
+    return made < (depth ? depth : 1);
 }
 
 #endif

@@ -19,6 +19,8 @@ int queue_order(const void *a, const void *b, void *core)
     bool fcfs = c->policy.plan_order == PLAN_FCFS;
     if (x->tier != y->tier)
         return x->tier > y->tier ? -1 : 1;
+    if (c->policy.plan_order == PLAN_DUE)
+        return order_due(c, x, y);
     if (fcfs && x->submit != y->submit)
         return x->submit < y->submit ? -1 : 1;
     if (!fcfs && x->priority != y->priority)
@@ -88,7 +90,8 @@ static void class_join(struct core *c, struct job *j)
         key.qos = j->qos;
     }
     key.limit_min = j->limit_min;
-    key.expected = j->expected;
+    struct predict_class like;
+    key.like = order_like(c, j, &like);
     j->class = intern_get(&c->class_keys, &key, sizeof key, &fresh);
     if (j->class >= c->class_cap) {
         uint32_t cap = c->class_cap;
@@ -99,7 +102,9 @@ static void class_join(struct core *c, struct job *j)
     if (fresh) {
         k->failed_pass = 0;
         k->parts_gen = NONE;
+        order_class(c, k, j);
     }
+    order_expect(c, j);
     class_put(c, j);
 }
 

@@ -102,7 +102,8 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(cancelled_by) X(submit) X(eligible) X(begin) X(start) X(end) X(deadline)  \
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
-    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until) X(preempt_at)
+    X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until) \
+    X(preempt_at) X(predicted)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -371,6 +372,7 @@ static int job_fill_record(struct core *c, struct job *j, const Sl__JobRecord *r
 #undef X
     c->pending += j->state == JOB_PENDING;
     j->prio_fixed = r->priority_fixed;
+    j->expected = c->policy.predict ? j->predicted : 0;
     j->user = intern_text(&c->text, r->user);
     j->name = intern_text(&c->text, r->name);
     j->account = intern_text(&c->text, r->account);

@@ -142,7 +142,7 @@ void reservation_set(struct core *c, struct reservation *r, usec_t start, struct
     r->aside = false;
     timeline_take(c, TAKE_JOB, r->job->id, start, r->end, r->node, r->count, r->exclusive);
     r->job->estimate = start;
-    if (start > now + 1) /* else what it waits for is late: its end will call */
+    if (start > now + 1 && c->policy.plan_order != PLAN_DUE) /* else what it waits for is late: its end will call */
         timer_add(c, start, TIMER_PLAN, r->job->id);
 }
 
@@ -165,6 +165,8 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
     c->resv[at] = j->resv;
     c->resv_count++;
     c->part[part].promised++;
+    j->resv->first = order_waited(c, j, c->policy.wait_first);
+    c->part[part].promised_first += j->resv->first;
     reservation_set(c, j->resv, start, &p, now);
     return true;
 }
@@ -173,13 +175,14 @@ void reservation_drop(struct core *c, struct job *j)
 {
     struct reservation *r = j->resv;
     uint32_t at = 0;
-    if (c->queue_sorted)
+    if (c->queue_sorted && c->policy.plan_order != PLAN_DUE) /* there dues move with time */
         at = resv_find(c, j);
     while (c->resv[at] != r)
         at++;
     memmove(c->resv + at, c->resv + at + 1, (c->resv_count - at - 1) * sizeof *c->resv);
     c->resv_count--;
     c->part[r->part].promised--;
+    c->part[r->part].promised_first -= r->first;
     if (!r->aside)
         timeline_untake(c, TAKE_JOB, j->id, r->start, r->node, r->count);
     for (uint32_t k = 0; k < r->count; k++)

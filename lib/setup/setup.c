@@ -46,6 +46,10 @@ int setup_policy(const struct conf *conf, struct core_policy *p, struct err *err
         .weight_assoc = conf->weight_assoc,
         .enforce = (uint32_t)enforce,
         .predict = conf->predict,
+        .due_factor = conf->due_factor,
+        .due_max = conf->due_max,
+        .wait_first = conf->wait_first,
+        .wait_strict = conf->wait_strict,
         .licenses = conf->licenses,
         .preempt = strcmp(conf->preempt, "partition") == 0 ? PREEMPT_TIER
                    : strcmp(conf->preempt, "qos") == 0     ? PREEMPT_QOS
