@@ -116,6 +116,9 @@ static const struct conf_row top_rows[] = {
     SECONDS(conf, "jobs.sample_interval", sample_interval, 0, DAY, "30",
             "How often the usage of a running step is sampled. 0: only at its end."),
 
+    TEXT(conf, CONF_STR, "licenses", licenses, 0, "", NULL,
+         "Licenses of the cluster for --licenses, for example matlab:10,ansys:4."),
+
     CHOICE(conf, "scheduler.preempt", preempt, "none", "none|partition|qos",
            "Who may end running jobs to start. partition: jobs of a higher priority_tier; "
            "qos: as the Preempt lists of QOS say."),
@@ -124,9 +127,6 @@ static const struct conf_row top_rows[] = {
            "requeue: it runs again, if it may. Suspending is not built."),
     SECONDS(conf, "scheduler.preempt_exempt_time", preempt_exempt, 0, YEAR, "0",
             "A job that has run for less is not preempted."),
-    TEXT(conf, CONF_STR, "licenses", licenses, 0, "", NULL,
-         "Licenses of the cluster for --licenses, for example matlab:10,ansys:4."),
-
     SECONDS(conf, "scheduler.interval", sched_interval, 1, DAY, "60",
             "A full scheduling pass is made at least this often."),
     U32(conf, "scheduler.work_budget", sched_work_budget, 1, 100000000, "10000",
