@@ -289,7 +289,6 @@ static int built_check(const Sl__JobSpec *s, struct err *err)
         bool asked;
     } missing[] = {
         {"--core-spec", s->core_spec != 0},
-        {"--time-min", s->time_min_usec != 0},
         {"--delay-boot", s->delay_boot_usec != 0},
         {"--reboot", s->reboot},
         {"--exclusive=user, mcs or topo", s->exclusive > 1},

@@ -288,6 +288,7 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
     j->deadline = s->deadline_usec;
     j->limit = s->time_limit_usec;
     j->limit_given = s->time_limit_usec != 0;
+    j->limit_min = s->time_min_usec;
     j->requeue = s->requeue ? s->requeue == 1 : c->policy.requeue_default;
     j->kill_dep = s->kill_on_invalid_dep == 1;
     j->no_kill = s->no_kill;

@@ -228,8 +228,15 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
     if (fits_now(c, j, part, now + plan_span(j, limit), &p)) {
         v = start(c, j, part, &p, now, out);
     } else if ((limit = shorter_limit(c, j, part, now, limit, &p)) != SPAN_INFINITE) {
+        const usec_t had = j->limit;
+        const bool given = j->limit_given;
         j->limit = limit;
+        j->limit_given = true;
         v = start(c, j, part, &p, now, out);
+        if (j->state == JOB_PENDING) { /* an array's other tasks keep what they asked for */
+            j->limit = had;
+            j->limit_given = given;
+        }
     } else if (!could_run(c, j, part, &p)) {
         v = UNAVAILABLE;
     } else {

@@ -116,3 +116,14 @@ def test_only_operators_reserve(cluster, users):
         assert r.rc == 1 and "denied" in r.err, r
     r = cluster.run("sbatch", "--reservation=none", "--wrap", "true", user=users[0])
     assert r.rc == 1 and "reservation is invalid" in r.err, r
+
+
+def test_a_limit_that_gives_way_starts_before_a_reservation(cluster):
+    create(cluster, "noon", "StartTime=now+30minutes", "Duration=60", "Nodes=ALL", "Users=root")
+    stiff = cluster.sbatch("-t", "60", "-o", "/dev/null", wrap="true")
+    gives = cluster.sbatch("-t", "10", "--time-min=5", "-o", "/dev/null", wrap="true")
+    assert cluster.wait_done(gives) == "COMPLETED"
+    assert cluster.job(gives)["TimeLimit"] == "00:10:00"  # not lowered without need
+    assert cluster.state(stiff) == "PENDING"
+    r = cluster.run("sbatch", "-t", "5", "--time-min=6", "--wrap", "true")
+    assert r.rc == 1 and "--time-min is over --time" in r.err, r

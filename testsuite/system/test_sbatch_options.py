@@ -423,8 +423,7 @@ def test_mail_is_not_forgotten_silently(cluster):
 
 
 @pytest.mark.parametrize("option", [
-    "-S1",
-    "--time-min=1", "--delay-boot=1", "--exclusive=user", "--exclusive=mcs", "--wait-all-nodes=1",
+    "-S1", "--delay-boot=1", "--exclusive=user", "--exclusive=mcs", "--wait-all-nodes=1",
     "--clusters=a", "--container=/x", "--bb=x", "--profile=all", "--reboot", "--power=x",
     "--cpu-freq=high", "--gres-flags=x", "--network=x", "--mcs-label=x", "--acctg-freq=1",
     "--get-user-env", "--thread-spec=1", "--batch=x"])

@@ -331,6 +331,30 @@ static void a_range_of_nodes_gives_as_many_as_are_free(void **unused)
     scene_end(&s);
 }
 
+static void a_limit_gives_way_to_a_promise(void **unused)
+{
+    struct scene s;
+    Sl__JobSpec spec;
+    (void)unused;
+    scene_begin(&s, 1);
+    spec_begin(&spec);
+    spec.ntasks = 2;
+    spec.time_limit_usec = 600 * SEC;
+    submit(&s, &spec);
+    spec.ntasks = 4;
+    uint32_t first = submit(&s, &spec);
+    spec.ntasks = 1;
+    spec.time_limit_usec = 1200 * SEC;
+    uint32_t stiff = submit(&s, &spec);
+    spec.time_min_usec = 300 * SEC;
+    uint32_t gives = submit(&s, &spec);
+    assert_int_equal(view(&s, first).state, JOB_PENDING);
+    assert_int_equal(view(&s, stiff).state, JOB_PENDING);
+    assert_int_equal(view(&s, gives).state, JOB_RUNNING);
+    assert_int_equal(view(&s, gives).time_limit, 600 * SEC);
+    scene_end(&s);
+}
+
 /* ---- admission ------------------------------------------------------------------------------------- */
 
 static void refused(struct scene *s, const Sl__JobSpec *spec, const char *const *groups, int code,
@@ -401,6 +425,7 @@ int main(void)
         cmocka_unit_test(tasks_of_two_arrays_follow_each_other_in_pairs),
         cmocka_unit_test(no_kill_lets_a_job_outlive_its_other_nodes),
         cmocka_unit_test(a_range_of_nodes_gives_as_many_as_are_free),
+        cmocka_unit_test(a_limit_gives_way_to_a_promise),
         cmocka_unit_test(partitions_take_whom_they_are_for),
         cmocka_unit_test(what_is_not_there_is_named),
     };
