@@ -75,6 +75,9 @@ void print_row(const struct field_format *f, const char *const *cells, struct bu
         }
         print_column(scratch, c, text);
     }
+    for (size_t i = 0; i < scratch->len; i++) /* of texts of several lines: a row is one */
+        if (scratch->data[i] == '\n')
+            scratch->data[i] = ' ';
     buf_putc(scratch, '\n');
     fwrite(scratch->data, 1, scratch->len, out);
     buf_fini(&shown);

@@ -239,7 +239,7 @@ struct entity {
     enum field_what fields;
     const struct item *items;
     size_t count;
-    const char *none, *missing;
+    const char *none, *missing; /* missing: a format of the name, or without */
 };
 
 #define ITEMS(a) a, sizeof(a) / sizeof((a)[0])
@@ -253,9 +253,9 @@ static const struct entity entities[] = {
     {"steps", 1, "step", "job", "steps", FIELD_OF_STEP, ITEMS(step_items),
      "No job steps in the system", "slurm_get_job_steps error: Invalid job id specified"},
     {"reservations", 3, "reservation", "name", "reservations", FIELD_OF_RESV, ITEMS(resv_items),
-     "No reservations in the system", "Reservation not found"},
+     "No reservations in the system", "Reservation %s not found"},
     {"licenses", 2, "license", "name", "licenses", FIELD_OF_LICENSE, ITEMS(license_items),
-     "No licenses configured in Slurm.", "License not found"},
+     "No licenses configured in Slurm.", "License %s not found"},
 };
 
 /* ---- printing ------------------------------------------------------------------------- */
@@ -376,6 +376,9 @@ static void block_print(struct show *w, char *const *cells)
         value_put(b, it, cell, cell2,
                   it->how == HOW_REASON ? cells[w->reason_time] : "");
     }
+    for (size_t i = 0; w->s->oneliner && i < b->len; i++)
+        if (b->data[i] == '\n')
+            b->data[i] = ' ';
     buf_puts(b, w->s->oneliner ? "\n" : "\n\n");
     fwrite(b->data, 1, b->len, stdout);
 }
@@ -460,8 +463,8 @@ static int entity_show(struct scontrol *s, const struct entity *e, const char *i
         print_json_end(&w.json);
     else if (by_name && id != NULL)
         rc = names_missing(&w);
-    else if (w.rows == 0 && id != NULL)
-        rc = scontrol_fail(1, "%s", e->missing);
+    else if (w.rows == 0 && id != NULL) /* with the name where the text has a place for it */
+        rc = scontrol_fail(1, e->missing, id);
     else if (w.rows == 0)
         puts(e->none);
     hostlist_destroy(w.names);

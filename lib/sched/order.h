@@ -33,8 +33,8 @@ uint64_t order_like(const struct core *c, const struct job *j, struct predict_cl
 void order_class(struct core *c, struct jobclass *k, const struct job *j);
 /* Brings what is planned for a queued job up to date: its class's expectation. */
 void order_expect(const struct core *c, struct job *j);
-/* Are those behind the reservations tried by length? In due order: while one of those who have
- * waited for long is held up there, for then what runs long holds it up longer. */
+/* Are those behind the reservations tried by length? In due order only while one of those who
+ * have waited for long is held up: so it gave the lower slowdowns (doc/measurements/policy). */
 static inline bool order_by_length(const struct core *c, const struct partition *p)
 {
     return c->policy.plan_order != PLAN_DUE ||

@@ -205,7 +205,7 @@ def test_command_line_over_environment_over_script(cluster):
     ("SBATCH_OUTPUT", "o.%j", "StdOut", "/o."),
     ("SBATCH_ERROR", "e.%j", "StdErr", "/e."),
     ("SBATCH_ARRAY_INX", "1-3", "ArrayTaskId", "1-3"),
-    ("SBATCH_RESERVATION", "r", None, "not built"),
+    ("SBATCH_RESERVATION", "r", None, "Requested reservation is invalid: r"),
     ("SBATCH_SIGNAL", "NOPE", None, "SBATCH_SIGNAL"),
 ])
 def test_input_variables(cluster, variable, value, key, shown):

@@ -95,7 +95,7 @@ def test_an_owner_changes_a_pending_job(cluster, users, held, pair, key, shown):
     ("Dependency=afterok:999999", ["depend", "999999"]),
     ("StartTime=never", ["StartTime", "never"]),
     ("TimeMin=5", ["TimeMin", "not built"]),
-    ("Licenses=a", ["Licenses", "not built"]),
+    ("Licenses=a", ["license", "no license a"]),
     ("Colour=red", ["Colour"]),
     ("N=red", ["N"]),
 ])
