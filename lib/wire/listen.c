@@ -221,6 +221,25 @@ static int listener_bind(struct wire_listener *l, const char *target,
     return l->fd;
 }
 
+static struct wire_listener *listener_new(struct event_base *base,
+                                          const struct wire_listener_ops *ops, void *arg)
+{
+    struct wire_listener *l = xcalloc(1, sizeof(*l));
+    l->base = base;
+    l->ops = *ops;
+    l->arg = arg;
+    TAILQ_INIT(&l->strangers);
+    return l;
+}
+
+static void listener_begin(struct wire_listener *l, const char *munge_socket)
+{
+    l->munge_socket = xstrdup(munge_socket ? munge_socket : "");
+    event_assign(&l->on_accept, l->base, l->fd, EV_READ | EV_PERSIST, accept_cb, l);
+    event_assign(&l->on_time, l->base, -1, 0, time_cb, l);
+    event_add(&l->on_accept, NULL);
+}
+
 struct wire_listener *wire_listen(struct event_base *base, const char *target,
                                   mode_t mode, const char *munge_socket,
                                   const struct wire_listener_ops *ops, void *arg,
@@ -229,40 +248,71 @@ struct wire_listener *wire_listen(struct event_base *base, const char *target,
     struct target t;
     if (target_parse(target, &t, err) < 0)
         return NULL;
-    struct wire_listener *l = xcalloc(1, sizeof(*l));
-    l->base = base;
-    l->ops = *ops;
-    l->arg = arg;
-    TAILQ_INIT(&l->strangers);
+    struct wire_listener *l = listener_new(base, ops, arg);
     if (listener_bind(l, target, &t, mode, err) < 0) {
         free(l);
         return NULL;
     }
-    l->munge_socket = xstrdup(munge_socket ? munge_socket : "");
-    event_assign(&l->on_accept, base, l->fd, EV_READ | EV_PERSIST, accept_cb, l);
-    event_assign(&l->on_time, base, -1, 0, time_cb, l);
-    event_add(&l->on_accept, NULL);
+    listener_begin(l, munge_socket);
     return l;
 }
 
-void wire_listener_close(struct wire_listener *l)
+struct wire_listener *wire_listen_again(struct event_base *base, int fd, const char *target,
+                                        const struct wire_listener_ops *ops, void *arg,
+                                        struct err *err)
 {
-    if (!l)
-        return;
+    struct target t;
+    struct stat st;
+    int peer, rc = target_parse(target, &t, err);
+    if (rc == 0 && lstat(t.un.sun_path, &st) < 0)
+        rc = err_errno(err, "%s", target);
+    if (rc < 0) {
+        close(fd);
+        return NULL;
+    }
+    while ((peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == ECONNABORTED)
+        if (peer >= 0)
+            close(peer);
+    struct wire_listener *l = listener_new(base, ops, arg);
+    l->fd = fd;
+    l->file = st;
+    snprintf(l->name, sizeof(l->name), "%s", target);
+    memcpy(l->path, t.un.sun_path, sizeof(l->path));
+    listener_begin(l, NULL);
+    return l;
+}
+
+static void listener_end(struct wire_listener *l)
+{
     event_del(&l->on_accept);
     event_del(&l->on_time);
-    struct stat st;
-    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->file.st_dev &&
-        st.st_ino == l->file.st_ino)
-        unlink(l->path);
     struct stranger *stranger;
     while ((stranger = TAILQ_FIRST(&l->strangers)))
         stranger_free(stranger);
     offload_port_destroy(l->port);
     l->port = NULL;
-    close(l->fd);
     l->fd = -1;
     listener_release(l);
+}
+
+void wire_listener_close(struct wire_listener *l)
+{
+    struct stat st;
+    if (!l)
+        return;
+    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->file.st_dev &&
+        st.st_ino == l->file.st_ino)
+        unlink(l->path);
+    int fd = l->fd;
+    listener_end(l);
+    close(fd);
+}
+
+int wire_listener_detach(struct wire_listener *l)
+{
+    int fd = l->fd;
+    listener_end(l);
+    return fd;
 }
 
 unsigned wire_listener_port(const struct wire_listener *l)

@@ -196,6 +196,13 @@ struct wire_listener *wire_listen(struct event_base *base, const char *target, m
                                   const char *munge_socket, const struct wire_listener_ops *ops,
                                   void *arg, struct err *err);
 void wire_listener_close(struct wire_listener *l);
+/* Of a Unix socket: ends the listener but for its socket and file; the socket is the
+ * caller's. wire_listen_again() goes on with it, by the path that the file has then; who
+ * connected before is dropped. It owns fd, also on failure (NULL). */
+int wire_listener_detach(struct wire_listener *l);
+struct wire_listener *wire_listen_again(struct event_base *base, int fd, const char *target,
+                                        const struct wire_listener_ops *ops, void *arg,
+                                        struct err *err);
 unsigned wire_listener_port(const struct wire_listener *l);
 
 #endif

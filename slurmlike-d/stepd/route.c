@@ -116,17 +116,26 @@ static void on_local(struct wire_link *l, void *arg)
     wire_link_set_ops(l, &fresh_ops, s);
 }
 
-void route_listen(struct step *s)
+void route_listen(struct step *s, struct kept_socket *kept)
 {
     static const struct wire_listener_ops ops = {.accepted = on_local};
     char *target = xasprintf("unix:%s/sock", s->dir);
     struct err err;
-    if (s->root || s->manager)
+    bool wanted = s->root || s->manager;
+    if (kept->fd >= 0 && wanted && kept->uid == s->user.uid) {
+        s->local = wire_listen_again(s->base, kept->fd, target, &ops, s, &err);
+    } else if (kept->fd >= 0) {
+        close(kept->fd);
+        unlink(target + strlen("unix:"));
+    }
+    bool again = s->local;
+    kept->fd = -1;
+    if (wanted && !again)
         s->local = wire_listen(s->base, target, 0600, NULL, &ops, s, &err);
-    if (!s->local && (s->root || s->manager))
+    if (!s->local && wanted)
         log_verbose("route", "step=%s clients must come over TCP: %s", s->name, err.text);
     /* others need not even get as far as being refused */
-    if (s->local && s->user.drop &&
+    if (s->local && !again && s->user.drop &&
         lchown(target + strlen("unix:"), s->user.uid, s->user.gid) < 0)
         log_warn("route", "step=%s its socket stays root's: %s", s->name, strerror(errno));
     free(target);
@@ -135,5 +144,12 @@ void route_listen(struct step *s)
 void route_unlisten(struct step *s)
 {
     wire_listener_close(s->local);
+    s->local = NULL;
+}
+
+void route_keep(struct step *s, struct kept_socket *kept)
+{
+    if (s->local)
+        *kept = (struct kept_socket){wire_listener_detach(s->local), s->user.uid};
     s->local = NULL;
 }

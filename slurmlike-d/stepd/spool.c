@@ -87,10 +87,32 @@ int spool_create(const char *dir, const char *kept, struct err *err)
     return file_finish(dir, "pid", fd, write_whole(fd, text, (size_t)n), err);
 }
 
+/* The script file of the step before, when it is the same user's and no one else has it
+ * open or by another name; -1: none. */
+static int script_reopen(const char *path, uid_t uid)
+{
+    struct stat st;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == uid && st.st_nlink == 1 &&
+        fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0 &&
+        ftruncate(fd, 0) == 0 && fchmod(fd, 0700) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, gid_t gid,
                  struct err *err)
 {
-    int fd = file_create(dir, "slurm_script", 0700, err);
+    char path[PATH_LEN_MAX + 1];
+    snprintf(path, sizeof(path), "%s/slurm_script", dir);
+    int fd = script_reopen(path, uid);
+    if (fd < 0) {
+        unlink(path);
+        fd = file_create(dir, "slurm_script", 0700, err);
+    }
     if (fd < 0)
         return fd;
     int rc = write_whole(fd, script->data, script->len);
@@ -138,13 +160,16 @@ static bool result_to_pid(const char *dir)
 }
 
 /* Where the job's user is the folder's owner, jobs can leave files in it. */
-static bool only_the_pid(const char *dir)
+static bool only_ours(const char *dir)
 {
+    static const char *const ours[] = {".", "..", "pid", "slurm_script", "sock"};
     bool only = true;
     DIR *d = opendir(dir);
-    for (const struct dirent *e; d && (e = readdir(d));)
-        only &= strcmp(e->d_name, "pid") == 0 || strcmp(e->d_name, ".") == 0 ||
-                strcmp(e->d_name, "..") == 0;
+    for (const struct dirent *e; d && only && (e = readdir(d));) {
+        only = false;
+        for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+            only |= strcmp(e->d_name, ours[i]) == 0;
+    }
     if (d)
         closedir(d);
     return d && only;
@@ -152,10 +177,7 @@ static bool only_the_pid(const char *dir)
 
 bool spool_keep(const char *dir, const char *kept)
 {
-    char script[PATH_LEN_MAX + 1];
-    snprintf(script, sizeof(script), "%s/slurm_script", dir);
-    if ((unlink(script) == 0 || errno == ENOENT) && result_to_pid(dir) &&
-        only_the_pid(dir) && rename(dir, kept) == 0)
+    if (result_to_pid(dir) && only_ours(dir) && rename(dir, kept) == 0)
         return true;
     spool_remove(dir);
     return false;

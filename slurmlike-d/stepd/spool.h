@@ -15,8 +15,8 @@
  * nothing. The supervisor makes the folder and removes it once its daemon has
  * acknowledged the result; a daemon removes that of a supervisor that died. A supervisor
  * that goes on to another step (idle.h) keeps its folder, as idle.PID, meanwhile: files
- * that are made and removed are what a short step costs most. Of its files only the
- * pid file stays; what users could hold open (the script) is made anew.
+ * that are made and removed are what a short step costs most. Its script file serves again
+ * only for the same user, and when nobody holds it open.
  */
 #ifndef SL_STEPD_SPOOL_H
 #define SL_STEPD_SPOOL_H

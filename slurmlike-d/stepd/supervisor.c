@@ -385,6 +385,7 @@ static void step_init(struct step *s, const struct node_opts *opts, Sl__StepLaun
 struct life {
     int starting; /* STARTING_FD or what came in its place; -1: none */
     char *folder; /* kept from the step before; NULL: none */
+    struct kept_socket socket;
 };
 
 static void process_init(void)
@@ -437,7 +438,7 @@ static int step_setup(struct step *s, struct err *err)
     return rc;
 }
 
-static void step_start(struct step *s, const struct life *life)
+static void step_start(struct step *s, struct life *life)
 {
     struct err err;
     int made = spool_create(s->dir, life->folder, &err);
@@ -465,7 +466,7 @@ static void step_start(struct step *s, const struct life *life)
         s->attach = attach_create(s);
     s->tree = tree_create(s);
     if (made == 0)
-        route_listen(s);
+        route_listen(s, &life->socket);
     s->dlink = dlink_create(s);
     timer_set(s, &s->prepare_timer, PREPARE_USEC, on_prepare_timer, s);
     if (s->root && s->launch->spec->detached)
@@ -490,11 +491,15 @@ static bool step_fini(struct step *s, struct life *life)
     timer_stop(&s->prepare_timer);
     sampler_destroy(s->sampler);
     contain_destroy(s->contain);
-    route_unlisten(s);
+    bool keep = as_new && !process_threaded();
+    if (keep)
+        route_keep(s, &life->socket);
+    else
+        route_unlisten(s);
     char *kept = xasprintf("%s/idle.%d", s->opts->spool, (int)getpid());
     free(life->folder);
     life->folder = NULL;
-    if (!as_new || process_threaded())
+    if (!keep)
         spool_remove(s->dir);
     else if (spool_keep(s->dir, kept))
         life->folder = xstrdup(kept);
@@ -535,7 +540,7 @@ static bool step_run(const struct node_opts *opts, Sl__StepLaunch *launch,
 void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch,
                     const struct idle_seat *seat)
 {
-    struct life life = {.starting = opts->starting ? STARTING_FD : -1};
+    struct life life = {.starting = opts->starting ? STARTING_FD : -1, .socket.fd = -1};
     process_init();
     for (unsigned steps = 1; launch; steps++) {
         if (!step_run(opts, launch, &life))
@@ -548,5 +553,7 @@ void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch,
     if (life.folder)
         spool_remove(life.folder);
     free(life.folder);
+    if (life.socket.fd >= 0)
+        close(life.socket.fd);
     exit(0);
 }

@@ -79,6 +79,33 @@ def test_jobs_in_a_row_share_a_supervisor_and_leave_one_folder():
         assert [f for f in spool(c) if f.startswith("idle.")] == ["idle." + pids.pop()]
 
 
+def test_a_script_file_that_somebody_holds_is_not_used_again():
+    with Cluster(nodes=1, cpus=1) as c:
+        pid = int(run_for(c, None, PARENT, "first"))
+        kept = os.path.join(c.dir, "spool/n1/idle.%d/slurm_script" % pid)
+        with open(kept, "a") as held:  # also: the next exec would fail with ETXTBSY
+            assert int(run_for(c, None, PARENT, "second")) == pid
+            held.write("exit 7\n")
+        other = os.path.join(c.dir, "spool/n1/other")
+        os.link(kept, other)
+        with open(other) as f:
+            before = f.read()
+        assert int(run_for(c, None, PARENT + " # a third one", "third")) == pid
+        with open(other) as f:
+            assert f.read() == before
+        os.unlink(other)
+
+
+def test_steps_of_the_next_job_come_through_the_kept_socket():
+    with Cluster(nodes=1, cpus=1) as c:
+        pid = int(run_for(c, None, PARENT, "first"))
+        sock = os.path.join(c.dir, "spool/n1/idle.%d/sock" % pid)
+        before = os.stat(sock).st_ino
+        second = run_for(c, None, PARENT + "; srun -n1 echo step; srun -n1 false 2>/dev/null || echo $?", "second")
+        assert second.split() == [str(pid), "step", "1"], second
+        assert os.stat(sock).st_ino == before
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_an_idle_supervisor_that_is_killed_is_not_missed(how):
     with Cluster(nodes=1, cpus=1) as c:
