@@ -99,9 +99,10 @@ class Cluster:
             to = "exitcode=99:log_path=%s/sanitizer" % self.dir
             self.env["ASAN_OPTIONS"] = "detect_leaks=1:" + to
             self.env["UBSAN_OPTIONS"] = "print_stacktrace=1:" + to
-            self.env["TSAN_OPTIONS"] = "suppressions=%s/testsuite/tsan.supp:%s" % (TOP, to)
-            self.env["LSAN_OPTIONS"] = \
-                "suppressions=%s/testsuite/lsan.supp:print_suppressions=0" % TOP
+            for name in ("lsan.supp", "tsan.supp"):  # the tree may be in a folder of root's
+                shutil.copy(os.path.join(TOP, "testsuite", name), self.dir)
+            self.env["TSAN_OPTIONS"] = "suppressions=%s/tsan.supp:%s" % (self.dir, to)
+            self.env["LSAN_OPTIONS"] = "suppressions=%s/lsan.supp:print_suppressions=0" % self.dir
         if start:
             try:
                 self.start()
