@@ -13,6 +13,8 @@
  *
  *   spool/start.ID.RESTART      the Launch, mode 0600, until its first step is up
  *   spool/job.ID.RESTART        ... and from then on
+ *   spool/spare.N               launch files of past jobs, for later ones
+ *   spool/idle.PID/             folders of supervisors that wait for a step (stepd/idle.h)
  *   spool/reports               reports that the controller has not acknowledged
  *   spool/boot_id               boot in which the spool was written
  *   spool/step.J.R.S/           a supervisor's own folder: pid, result

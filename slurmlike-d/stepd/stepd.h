@@ -3,8 +3,9 @@
  * stepd: slurmlike-stepd, the supervisor of one step on one node.
  *
  * slurmlike-d starts one `slurmlike-stepd` (the zygote, zygote.c) with a socketpair
- * on fd 3. For each STEP_SPAWN the zygote forks once; the child is the
- * supervisor (supervisor.c). It runs the tasks as the user (tasks.c, user.c, bind.c),
+ * on fd 3. For each STEP_SPAWN the zygote forks, or an idle child has it (idle.h);
+ * that is the supervisor (supervisor.c). It runs the tasks as the user (tasks.c, user.c,
+ * bind.c),
  * carries their stdio (stdio.c) along a tree of supervisors (tree.c) to srun and
  * sattach (attach.c), hands out steps within the allocation when it is the job's
  * manager (manager.c), measures (sample.c), leaves no process behind
