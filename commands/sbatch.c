@@ -165,10 +165,12 @@ static int exit_code(const Sl__JobEvent *ev)
 }
 
 /* A controller that dies while it is called, or does not get through its half of the
- * handshake: the next one may answer. It knew us before, so this is no refusal. */
+ * handshake: the next one may answer. It knew us before, so this is no refusal. Its
+ * port may be closed by then: the send dials once more and finds nobody. */
 static bool call_again(int rc)
 {
-    return rc == -EPIPE || rc == -ECONNRESET || rc == -ETIMEDOUT || rc == SL_EAUTH;
+    return rc == -EPIPE || rc == -ECONNRESET || rc == -ETIMEDOUT || rc == SL_EAUTH ||
+           rc == SL_ECTLD_DOWN;
 }
 
 static int wait_watch(struct client *c, uint32_t job_id, struct err *err)
@@ -181,6 +183,8 @@ static int wait_watch(struct client *c, uint32_t job_id, struct err *err)
     w.job_id = job_id;
     for (int i = 0; i < TRIES; i++) {
         rc = client_connect(c, 3600 * USEC_PER_SEC, err);
+        if (rc == SL_ECTLD_DOWN) /* for the whole hour */
+            return rc;
         if (rc == 0)
             rc = client_send(c, WIRE_WATCH, &w.base, &tag, err);
         if (!call_again(rc))
