@@ -3,9 +3,12 @@
 
 #include "config.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #define STDOUT_BYTES (256u << 10)
 
@@ -64,219 +67,6 @@ void command_error(const char *program, const char *fmt, ...)
     if (n >= 0)
         command_say(program, "error: %s", text);
     free(text);
-}
-
-/* ---- options ------------------------------------------------------------------------ */
-
-static bool takes_value(const struct command_option *o)
-{
-    return o->metavar != NULL;
-}
-
-static bool value_optional(const struct command_option *o)
-{
-    return o->metavar != NULL && o->metavar[0] == '[';
-}
-
-static bool is_built(const struct command_option *o)
-{
-    return o->value != NULL || o->flag != NULL;
-}
-
-static int not_built(const struct command_option *o, struct err *err)
-{
-    return err_set(err, SL_ENOT_BUILT, "option '--%s' is not built yet: %s", o->name, o->help);
-}
-
-/* Lists grow when they are given again: `sacct -j 12 -j 13`. */
-static bool is_list(const struct command_option *o)
-{
-    static const char *const lists[] = {"names", "ids", "[ids", "users", "states", "groups",
-                                        "nodes", "fields"};
-    for (size_t i = 0; o->metavar != NULL && i < sizeof(lists) / sizeof(lists[0]); i++)
-        if (strcmp(o->metavar, lists[i]) == 0)
-            return true;
-    return false;
-}
-
-/* again: it has a value from the command line already. */
-static void option_store(const struct command_option *o, const char *value, bool again)
-{
-    if (o->value != NULL && value != NULL)
-        *o->value = again && is_list(o) ? xasprintf("%s,%s", *o->value, value) : value;
-    if (o->flag != NULL)
-        *o->flag = true;
-}
-
-static const struct command_option *find_name(const struct command_option *table,
-                                              const char *name, size_t n, struct err *err)
-{
-    const struct command_option *found = NULL;
-    bool several = false;
-    for (const struct command_option *o = table; o->name != NULL; o++) {
-        if (strncmp(o->name, name, n) != 0)
-            continue;
-        if (o->name[n] == '\0')
-            return o;
-        several = several || found != NULL;
-        found = o;
-    }
-    if (found != NULL && !several)
-        return found;
-    err_set(err, SL_EINVAL_FIELD, several ? "option '--%.*s' is ambiguous"
-                                          : "unrecognized option '--%.*s'", (int)n, name);
-    return NULL;
-}
-
-struct words {
-    const struct command_option *table;
-    int argc, at;
-    char **argv;
-    bool *given; /* by row: on the command line */
-};
-
-static void row_store(struct words *w, const struct command_option *o, const char *value)
-{
-    bool *given = &w->given[o - w->table];
-    option_store(o, value, *given && o->value != NULL && *o->value != NULL);
-    *given = true;
-}
-
-/* The value of an option that may have none: `squeue -j 12`, `squeue --jobs 12`, as Slurm's
- * commands take it. NULL: the next word is an option, or there is none. */
-static const char *word_if_any(struct words *w)
-{
-    return w->at < w->argc && w->argv[w->at][0] != '-' ? w->argv[w->at++] : NULL;
-}
-
-static int long_option(struct words *w, const char *word, struct err *err)
-{
-    size_t n = strcspn(word, "=");
-    const char *value = word[n] == '=' ? word + n + 1 : NULL;
-    const struct command_option *o = find_name(w->table, word, n, err);
-
-    if (o == NULL)
-        return err->code;
-    if (!is_built(o))
-        return not_built(o, err);
-    if (!takes_value(o) && value != NULL)
-        return err_set(err, SL_EINVAL_FIELD, "option '--%s' doesn't allow an argument", o->name);
-    if (takes_value(o) && !value_optional(o) && value == NULL) {
-        if (w->at >= w->argc)
-            return err_set(err, SL_EINVAL_FIELD, "option '--%s' requires an argument", o->name);
-        value = w->argv[w->at++];
-    } else if (takes_value(o) && value == NULL)
-        value = word_if_any(w);
-    row_store(w, o, value);
-    return 0;
-}
-
-static int letters(struct words *w, const char *word, struct err *err)
-{
-    for (const char *p = word; *p != '\0'; p++) {
-        const struct command_option *o = w->table;
-        while (o->name != NULL && o->letter != *p)
-            o++;
-        if (o->name == NULL)
-            return err_set(err, SL_EINVAL_FIELD, "invalid option -- '%c'", *p);
-        if (!is_built(o))
-            return not_built(o, err);
-        if (!takes_value(o)) {
-            row_store(w, o, NULL);
-            continue;
-        }
-        const char *value = p[1] != '\0' ? p + 1 : NULL;
-        if (value == NULL && !value_optional(o)) {
-            if (w->at >= w->argc)
-                return err_set(err, SL_EINVAL_FIELD, "option requires an argument -- '%c'", *p);
-            value = w->argv[w->at++];
-        } else if (value == NULL)
-            value = word_if_any(w);
-        row_store(w, o, value);
-        return 0;
-    }
-    return 0;
-}
-
-int command_options(const struct command_option *table, int argc, char **argv, int *rest,
-                    struct err *err)
-{
-    size_t rows = 0;
-    for (const struct command_option *o = table; o->name != NULL; o++, rows++) {
-        const char *value = o->env != NULL ? getenv(o->env) : NULL;
-        if (value != NULL && (takes_value(o) || strcmp(value, "0") != 0))
-            option_store(o, value, false);
-    }
-    /* Options may stand behind other words, as with getopt_long(3): `scancel 12 -b`. The
-     * words found on the way are moved to the end, in their order. */
-    struct words w = {.table = table, .argc = argc, .at = 1, .argv = argv,
-                      .given = xcalloc(rows + 1, sizeof(bool))};
-    char **word = xcalloc((size_t)argc, sizeof(*word));
-    int words = 0, rc = 0;
-    bool options_end = false;
-    while (w.at < argc && rc == 0) {
-        char *p = argv[w.at++];
-        if (options_end || p[0] != '-' || p[1] == '\0')
-            word[words++] = p;
-        else if (strcmp(p, "--") == 0)
-            options_end = true;
-        else
-            rc = p[1] == '-' ? long_option(&w, p + 2, err) : letters(&w, p + 1, err);
-    }
-    *rest = argc - words;
-    for (int i = 0; rc == 0 && i < words; i++)
-        argv[*rest + i] = word[i];
-    free(word);
-    free(w.given);
-    return rc;
-}
-
-static void help_row(const struct command_option *o)
-{
-    char head[96];
-    const char *meta = o->metavar;
-    int n = o->letter != '\0' ? snprintf(head, sizeof(head), "  -%c, --%s", o->letter, o->name)
-                              : snprintf(head, sizeof(head), "      --%s", o->name);
-    if (meta != NULL && n > 0)
-        snprintf(head + n, sizeof(head) - (size_t)n, meta[0] == '[' ? "[=%s]" : "=%s",
-                 meta + (meta[0] == '['));
-    printf("%-30s %s\n", head, o->help);
-}
-
-void command_help(const char *name, const char *rest, const struct command_option *table)
-{
-    bool missing = false;
-    printf("Usage: %s %s\n", name, rest);
-    for (const struct command_option *o = table; o->name != NULL; o++) {
-        missing = missing || !is_built(o);
-        if (is_built(o))
-            help_row(o);
-    }
-    if (missing)
-        printf("\nKnown, but not built yet (refused with the reason):\n");
-    for (const struct command_option *o = table; o->name != NULL; o++)
-        if (!is_built(o))
-            help_row(o);
-}
-
-void command_usage(const char *name, const char *rest, const struct command_option *table)
-{
-    int at = printf("Usage: %s", name);
-    for (const struct command_option *o = table; o->name != NULL; o++) {
-        const char *meta = o->metavar != NULL ? o->metavar + (o->metavar[0] == '[') : NULL;
-        if (!is_built(o))
-            continue;
-        if (at > 64) {
-            printf("\n       ");
-            at = 7;
-        }
-        if (o->letter != '\0')
-            at += printf(" [-%c%s%s]", o->letter, meta != NULL ? " " : "", meta != NULL ? meta : "");
-        else
-            at += printf(" [--%s%s%s]", o->name, meta != NULL ? "=" : "", meta != NULL ? meta : "");
-    }
-    const char *operands = strchr(rest, ' ');
-    printf("%s\n", operands != NULL ? operands : "");
 }
 
 /* ---- queries ----------------------------------------------------------------------------- */
@@ -341,6 +131,70 @@ void command_warn(const char *program, const struct job_request *r)
         command_say(program, "warning: %s", r->warning);
 }
 
+/* ---- from the command line to the answer -------------------------------------------------- */
+
+/* --clusters: there is one, by its name or as "all". */
+static int clusters_check(const char *list, const char *own, struct err *err)
+{
+    for (const char *p = list; p != NULL && *p != '\0';) {
+        size_t n = strcspn(p, ",");
+        bool known = (n == strlen(own) && strncmp(p, own, n) == 0) || (n == 3 && strncasecmp(p, "all", n) == 0);
+        if (n != 0 && !known)
+            return err_set(err, SL_EINVAL_FIELD, "--clusters: there is no cluster \"%.*s\", this one is \"%s\"",
+                           (int)n, p, own);
+        p += n + (p[n] == ',');
+    }
+    return 0;
+}
+
+static int seconds_parse(const char *text, unsigned *seconds, struct err *err)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (n <= 0 || n > INT_MAX || *end != '\0')
+        return err_set(err, SL_EINVAL_FIELD, "--iterate=%s: not a number of seconds", text);
+    *seconds = (unsigned)n;
+    return 0;
+}
+
+/* Once, or again and again. The first round's error ends it: that is mostly the question's.
+ * Later ones are said, and the next round may find the controller back. */
+static int rounds(const struct command *cmd, struct client *c, unsigned seconds, struct err *err)
+{
+    int rc = cmd->show(c, err);
+    while (rc == 0 && seconds != 0 && !ferror(stdout)) {
+        putchar('\n');
+        fflush(stdout);
+        sleep(seconds);
+        if (cmd->show(c, err) != 0)
+            command_fail(cmd->program, err);
+    }
+    return rc;
+}
+
+int command_show(const struct command *cmd, int argc, char **argv)
+{
+    struct err err = {0};
+    struct client c;
+    unsigned seconds = 0;
+    int at, code;
+
+    if (!command_begin(cmd, argc, argv, &at, &code) || (cmd->answered != NULL && cmd->answered()))
+        return command_end(cmd->program, code);
+    int rc = cmd->iterate != NULL && *cmd->iterate != NULL ? seconds_parse(*cmd->iterate, &seconds, &err) : 0;
+    if (rc == 0 && cmd->check != NULL)
+        rc = cmd->check(&err);
+    if (rc != 0 || client_init(&c, cmd->program, &err) != 0)
+        return command_end(cmd->program, command_fail(cmd->program, &err));
+    command_stdout_buffer();
+    rc = clusters_check(command_shared.clusters, c.conf->cluster_name, &err);
+    if (rc == 0)
+        rc = rounds(cmd, &c, seconds, &err);
+    code = rc != 0 ? command_fail(cmd->program, &err) : 0;
+    client_fini(&c);
+    return command_end(cmd->program, code);
+}
+
 int command_end(const char *program, int code)
 {
     bool broken = ferror(stdout) != 0; /* an earlier write: errno is another's by now */
@@ -353,6 +207,12 @@ int command_end(const char *program, int code)
         command_error(program, "cannot write standard output%s%s", errno != 0 ? ": " : "",
                       errno != 0 ? strerror(errno) : "");
     return code != 0 ? code : command_exit_error();
+}
+
+void command_cluster_line(const struct client *c)
+{
+    if (command_shared.clusters != NULL)
+        printf("CLUSTER: %s\n", c->conf->cluster_name);
 }
 
 void command_stdout_buffer(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * command: what every user command does at its edges: version and error lines,
- * exit codes, option parsing of the query commands, user names.
+ * exit codes. For the query commands also the command line (command_options.c) and
+ * the round from there to the answer.
  */
 #ifndef SL_COMMANDS_COMMAND_H
 #define SL_COMMANDS_COMMAND_H
@@ -37,13 +38,35 @@ struct command_option {
     bool *flag;
     const char *env; /* input variable or NULL */
 };
-/* Environment first, then the command line; *rest is the first word that is no
- * option. 0 or negative with *err. An entry without name ends the table. */
-int command_options(const struct command_option *table, int argc, char **argv, int *rest,
-                    struct err *err);
-/* help: "Usage: name rest" and the options. */
-void command_help(const char *name, const char *rest, const struct command_option *table);
-void command_usage(const char *name, const char *rest, const struct command_option *table);
+/* What all query commands have behind their own rows: --help, --usage, --version and
+ * --verbose, and those that look at clusters --clusters and --federation. */
+struct command_shared {
+    bool help, usage, version, verbose, federated;
+    const char *clusters;
+};
+extern struct command_shared command_shared;
+
+/* A query command as its edges see it. */
+struct command {
+    const char *program;
+    const struct command_option *options; /* an entry without name ends the table */
+    const char *usage;                    /* behind the name: "[OPTIONS] [JOB...]" */
+    bool operands;                        /* words may stand beside options */
+    bool clusters;                        /* has --clusters and --federation */
+    void (*help)(const struct command *cmd); /* instead of command_help() */
+    /* The rest is for command_show(). NULL: there is no such thing. */
+    bool (*answered)(void);        /* without the controller (--helpformat) */
+    int (*check)(struct err *err); /* the values of options */
+    int (*show)(struct client *c, struct err *err);
+    const char **iterate;          /* seconds between two rounds of show */
+};
+/* Environment, then command line; *rest is the first word that is no option. True: go on.
+ * False: it was answered (--help ...) or is wrong, and was said so; *code is the exit code. */
+bool command_begin(const struct command *cmd, int argc, char **argv, int *rest, int *code);
+/* The whole of a command that asks and prints: returns the exit code. */
+int command_show(const struct command *cmd, int argc, char **argv);
+/* "Usage: program usage" and the options. */
+void command_help(const struct command *cmd);
 
 /* A query under construction; arena-owned. */
 Sl__QueryRequest *command_query(struct arena *a, const char *what);
@@ -60,6 +83,8 @@ void command_warn(const char *program, const struct job_request *r);
  * something that was printed could not be written (a full disk). */
 int command_end(const char *program, int code);
 
+/* "CLUSTER: name" over a listing for which --clusters was given. */
+void command_cluster_line(const struct client *c);
 /* stdout with a large buffer, for long lists. */
 void command_stdout_buffer(void);
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void pad(struct buf *line, size_t n)
 {
@@ -46,6 +47,15 @@ void print_column(struct buf *line, const struct field_column *c, const char *te
     }
     if (c->suffix[0] != '\0')
         buf_puts(line, c->suffix);
+}
+
+void print_date(FILE *out)
+{
+    char text[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    if (localtime_r(&now, &tm) != NULL && strftime(text, sizeof(text), "%a %b %d %T %Y", &tm) != 0)
+        fprintf(out, "%s\n", text);
 }
 
 void print_header(const struct field_format *f, FILE *out)

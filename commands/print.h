@@ -13,6 +13,8 @@
 
 /* Appends text as one column: cut at the width, padded left or right; width 0 as is. */
 void print_column(struct buf *line, const struct field_column *c, const char *text);
+/* "Tue Nov 24 21:10:30 2026": the line over a long listing. */
+void print_date(FILE *out);
 /* The header line of a format. */
 void print_header(const struct field_format *f, FILE *out);
 /* One line; cells in the order of the columns, canonical form (job/field.h). */

@@ -31,9 +31,8 @@ static struct {
     const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus,
         *nnodes, *nodelist, *partition, *qos, *start, *state, *timelimit_max,
         *timelimit_min, *units, *user, *wckeys;
-    bool allocations, allusers, brief, duplicates, help, helpformat, json, local,
-        longform, noconvert, noheader, parsable, parsable2, truncate, usage, verbose,
-        version;
+    bool allocations, allusers, brief, duplicates, helpformat, json, longform, noconvert,
+        noheader, parsable, parsable2, truncate;
 } opt;
 
 static const struct command_option options[] = {
@@ -45,7 +44,6 @@ static const struct command_option options[] = {
     {"associations", 'x', "ids", "there are no association ids", NULL, NULL, NULL},
     {"batch-script", 'B', NULL, "see scontrol write batch_script", NULL, NULL, NULL},
     {"brief", 'b', NULL, "JobID, State and ExitCode", NULL, &opt.brief, NULL},
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
     {"completion", 'c', NULL, "there is no job completion log", NULL, NULL, NULL},
     {"constraints", 'C', "list", "selection by constraint", NULL, NULL, NULL},
     {"delimiter", 0, "text", "between fields with -p and -P; default |", &opt.delimiter,
@@ -55,19 +53,17 @@ static const struct command_option options[] = {
     {"endtime", 'E', "time", "end of the time window; default now", &opt.end, NULL,
      NULL},
     {"env-vars", 0, NULL, "stored environments", NULL, NULL, NULL},
-    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"file", 'f', "file", "reading a file", NULL, NULL, NULL},
     {"flags", 'F', "list", "selection by flags", NULL, NULL, NULL},
     {"format", 'o', "fields", "columns: name[%[-]width],...", &opt.format, NULL,
      "SACCT_FORMAT"},
     {"gid", 0, "groups", "only jobs of these groups", &opt.group, NULL, NULL},
     {"group", 'g', "groups", "the same", &opt.group, NULL, NULL},
-    {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
+    {"help", 'h', NULL, "show this help and exit", NULL, &command_shared.help, NULL},
     {"helpformat", 'e', NULL, "list the fields and exit", NULL, &opt.helpformat, NULL},
     {"jobs", 'j', "ids", "only these jobs or steps: 12, 12_3, 12.0, 12.batch",
      &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
-    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"name", 0, "names", "only jobs of these names", &opt.name, NULL, NULL},
     {"ncpus", 'I', "min[-max]", "only jobs of so many CPUs", &opt.ncpus, NULL, NULL},
@@ -95,11 +91,8 @@ static const struct command_option options[] = {
     {"truncate", 'T', NULL, "cut times to the window", NULL, &opt.truncate, NULL},
     {"uid", 0, "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"units", 0, "KMGTP", "sizes in this unit", &opt.units, NULL, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"use-local-uid", 0, NULL, "users of other clusters", NULL, NULL, NULL},
     {"user", 'u', "users", "only jobs of these users", &opt.user, NULL, NULL},
-    {"verbose", 'v', NULL, "say which time window is asked", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"wckeys", 'W', "names", "only jobs of these wckeys", &opt.wckeys, NULL, NULL},
     {"whole-hetjob", 0, "[yes|no", "heterogeneous jobs", NULL, NULL, NULL},
     {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
@@ -147,7 +140,7 @@ static void window_filters(struct arena *a, Sl__QueryRequest *q, usec_t start,
         command_filter(
             a, q, "end",
             arena_printf(a, "%" PRId64, (end + USEC_PER_SEC - 1) / USEC_PER_SEC));
-    if (opt.verbose)
+    if (command_shared.verbose)
         command_say(program, "Jobs eligible from %s to %s",
                     time_format_or(start, "ever", from),
                     time_format_or(end, "now", to));
@@ -348,49 +341,27 @@ static int options_check(struct err *err)
     return 0;
 }
 
-/* True when the command line was answered without the controller. */
 static bool answered(void)
 {
-    if (opt.help)
-        command_help(program, "[OPTIONS]", options);
-    else if (opt.usage)
-        command_usage(program, "[OPTIONS]", options);
-    else if (opt.version)
-        command_version();
-    else if (opt.helpformat)
+    if (opt.helpformat)
         sacct_print_fields(stdout);
-    else
-        return false;
-    return true;
+    return opt.helpformat;
 }
 
-static int run(int argc, char **argv)
+static int show(struct client *c, struct err *err)
 {
-    struct err err = {0};
-    struct client c;
     struct arena a;
-    int at = 1;
-
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (answered())
-        return 0;
-    if (at < argc) {
-        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
-        return command_usage_fail(program, &err);
-    }
-    if (options_check(&err) != 0 || client_init(&c, program, &err) != 0)
-        return command_fail(program, &err);
-    command_stdout_buffer();
     arena_init(&a);
-    int rc = opt.json ? show_json(&c, &a, &err) : show_table(&c, &a, &err);
-    rc = rc != 0 ? command_fail(program, &err) : 0;
+    int rc = opt.json ? show_json(c, &a, err) : show_table(c, &a, err);
     arena_fini(&a);
-    client_fini(&c);
     return rc;
 }
 
+static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
+                                       .clusters = true, .answered = answered,
+                                       .check = options_check, .show = show};
+
 int main(int argc, char **argv)
 {
-    return command_end(program, run(argc, argv));
+    return command_show(&command, argc, argv);
 }

@@ -14,22 +14,18 @@ const char sacctmgr_program[] = "sacctmgr";
 #define LINE_WORDS_MAX 512
 
 static struct {
-    bool associations, help, immediate, noheader, parsable, parsable2, quiet, readonly, usage, verbose,
-        version;
+    bool associations, immediate, noheader, parsable, parsable2, quiet, readonly;
 } opt;
 
 static const struct command_option options[] = {
     {"associations", 's', NULL, "with show and list: the associations of each", NULL, &opt.associations, NULL},
-    {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
+    {"help", 'h', NULL, "show this help and exit", NULL, &command_shared.help, NULL},
     {"immediate", 'i', NULL, "change without asking", NULL, &opt.immediate, NULL},
     {"noheader", 'n', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"parsable", 'p', NULL, "columns end in '|'", NULL, &opt.parsable, NULL},
     {"parsable2", 'P', NULL, "columns are separated by '|'", NULL, &opt.parsable2, NULL},
     {"quiet", 'Q', NULL, "say nothing but errors", NULL, &opt.quiet, NULL},
     {"readonly", 'r', NULL, "refuse to change anything", NULL, &opt.readonly, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
-    {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -43,6 +39,9 @@ static const char usage_words[] =
     "  dump CLUSTER [file=NAME]       associations to a file\n"
     "  load FILE                      and back\n"
     "Without a command, commands are read line by line";
+
+static const struct command command = {.program = sacctmgr_program, .options = options,
+                                       .usage = usage_words, .operands = true};
 
 int sacctmgr_fail(const char *fmt, ...)
 {
@@ -125,7 +124,7 @@ static int command_run(struct sacctmgr *m, int argc, char **argv)
     if (is_word(w, "load", 2))
         return sacctmgr_load(m, argc - 1, argv + 1);
     if (is_word(w, "help", 1)) {
-        command_help(sacctmgr_program, usage_words, options);
+        command_help(&command);
         return 0;
     }
     if (is_word(w, "version", 4)) {
@@ -194,36 +193,14 @@ static int interactive(struct sacctmgr *m)
     return rc;
 }
 
-/* Options may stand anywhere, as getopt(3) takes them. */
-static void options_first(int argc, char **argv)
-{
-    int at = 1;
-    for (int i = 1; i < argc; i++) {
-        char *word = argv[i];
-        if (word[0] != '-' || word[1] == '\0')
-            continue;
-        memmove(argv + at + 1, argv + at, (size_t)(i - at) * sizeof(*argv));
-        argv[at++] = word;
-    }
-}
-
 static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct sacctmgr m = {.quiet = false};
-    int at = 1;
+    int at, code;
 
-    options_first(argc, argv);
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(sacctmgr_program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(sacctmgr_program, usage_words, options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
+    if (!command_begin(&command, argc, argv, &at, &code))
+        return code;
     m.immediate = opt.immediate;
     m.noheader = opt.noheader;
     m.parsable = opt.parsable;
@@ -231,7 +208,7 @@ static int run(int argc, char **argv)
     m.quiet = opt.quiet;
     m.readonly = opt.readonly;
     m.associations = opt.associations;
-    m.verbose = opt.verbose;
+    m.verbose = command_shared.verbose;
     if (client_init(&m.client, sacctmgr_program, &err) != 0)
         return command_fail(sacctmgr_program, &err);
     int rc = at < argc ? command_run(&m, argc - at, argv + at) : interactive(&m);

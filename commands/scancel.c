@@ -16,17 +16,15 @@ static const char program[] = "scancel";
 static struct {
     const char *account, *name, *partition, *qos, *reservation, *signal, *state, *user, *nodelist,
         *wckey;
-    bool batch, full, hurry, interactive, json, me, quiet, verbose, help, usage, version, ctld;
+    bool batch, full, hurry, interactive, json, me, quiet, verbose, ctld;
 } opt;
 
 static const struct command_option options[] = {
     {"account", 'A', "name", "only jobs of this account", &opt.account, NULL, "SCANCEL_ACCOUNT"},
     {"batch", 'b', NULL, "signal the batch script only", NULL, &opt.batch, "SCANCEL_BATCH"},
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
     {"cron", 0, NULL, "there are no cron jobs", NULL, NULL, NULL},
     {"ctld", 0, NULL, "send through the controller (always so)", NULL, &opt.ctld, "SCANCEL_CTLD"},
     {"full", 'f', NULL, "signal the batch script and all steps", NULL, &opt.full, "SCANCEL_FULL"},
-    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"hurry", 'H', NULL, "do not stage out data", NULL, &opt.hurry, "SCANCEL_HURRY"},
     {"interactive", 'i', NULL, "ask before each job", NULL, &opt.interactive,
      "SCANCEL_INTERACTIVE"},
@@ -46,10 +44,8 @@ static const struct command_option options[] = {
     {"signal", 's', "name", "signal instead of ending", &opt.signal, NULL, NULL},
     {"state", 't', "state", "only PENDING, RUNNING or SUSPENDED jobs", &opt.state, NULL,
      "SCANCEL_STATE"},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"user", 'u', "name", "only jobs of this user", &opt.user, NULL, "SCANCEL_USER"},
     {"verbose", 'v', NULL, "say what is done", NULL, &opt.verbose, "SCANCEL_VERBOSE"},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"wckey", 0, "key", "only jobs of this key", &opt.wckey, NULL, "SCANCEL_WCKEY"},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -202,24 +198,19 @@ static int send(Sl__CancelRequest *q, struct err *err)
     return rc;
 }
 
+static const struct command command = {.program = program, .options = options, .operands = true,
+                                       .usage = "[OPTIONS] [job_id[_array_id][.step_id]...]",
+                                       .clusters = true};
+
 static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct arena a;
     Sl__CancelRequest q = SL__CANCEL_REQUEST__INIT;
-    int at = 1;
+    int at, code;
 
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(program, "[OPTIONS] [job_id[_array_id][.step_id]...]",
-                                                  options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
+    if (!command_begin(&command, argc, argv, &at, &code))
+        return code;
     arena_init(&a);
     int rc = request_fill(&q, &err);
     if (rc == 0)

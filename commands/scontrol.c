@@ -10,26 +10,19 @@
 const char scontrol_program[] = "scontrol";
 
 static struct {
-    bool all, detail, future, help, hide, json, local, oneliner, quiet, usage, verbose, version;
+    bool all, detail, future, hide, json, oneliner, quiet;
 } opt;
 
 static const struct command_option options[] = {
     {"all", 'a', NULL, "hidden partitions too", NULL, &opt.all, "SCONTROL_ALL"},
-    {"cluster", 'M', "name", "there is one cluster", NULL, NULL, NULL},
     {"details", 'd', NULL, "more of each job and node", NULL, &opt.detail, NULL},
     {"future", 'F', NULL, "nodes in state FUTURE too", NULL, &opt.future, NULL},
-    {"help", 'h', NULL, "show this help and exit", NULL, &opt.help, NULL},
+    {"help", 'h', NULL, "show this help and exit", NULL, &command_shared.help, NULL},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
     {"json", 0, NULL, "show as JSON", NULL, &opt.json, NULL},
-    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
-    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"oneliner", 'o', NULL, "one line for each record", NULL, &opt.oneliner, NULL},
     {"quiet", 'Q', NULL, "no informational messages", NULL, &opt.quiet, NULL},
-    {"sibling", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"uid", 'u', "user", "updates as another user", NULL, NULL, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
-    {"verbose", 'v', NULL, "more messages", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -105,9 +98,9 @@ static int dispatch(struct scontrol *s, int argc, char **argv)
     return scontrol_fail(1, "invalid keyword: %s", argv[0]);
 }
 
-static void help(void)
+static void help(const struct command *cmd)
 {
-    command_help(scontrol_program, "[OPTIONS...] [COMMAND...]", options);
+    command_help(cmd);
     puts("\nCommands:");
     for (size_t i = 0; i < VERBS_COUNT; i++) {
         char head[64];
@@ -115,6 +108,10 @@ static void help(void)
         printf("%-34s %s\n", head, verbs[i].help);
     }
 }
+
+static const struct command command = {.program = scontrol_program, .options = options,
+                                       .usage = "[OPTIONS...] [COMMAND...]", .operands = true,
+                                       .clusters = true, .help = help};
 
 /* ---- interactive --------------------------------------------------------------------- */
 
@@ -158,7 +155,7 @@ static int interactive(struct scontrol *s)
         if (scontrol_word(argv[0], "exit", 1) || scontrol_word(argv[0], "quit", 4))
             break;
         if (scontrol_word(argv[0], "help", 4))
-            help();
+            help(&command);
         else if (scontrol_word(argv[0], "details", 1))
             s->detail = true;
         else if (scontrol_word(argv[0], "oneliner", 1))
@@ -177,22 +174,10 @@ static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct scontrol s;
-    int at = 1, rc;
+    int at, rc;
 
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(scontrol_program, &err);
-    if (opt.help) {
-        help();
-        return 0;
-    }
-    if (opt.usage) {
-        command_usage(scontrol_program, "[OPTIONS...] [COMMAND...]", options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
+    if (!command_begin(&command, argc, argv, &at, &rc))
+        return rc;
     s = (struct scontrol){.all = opt.all && !opt.hide, .detail = opt.detail,
                           .oneliner = opt.oneliner, .quiet = opt.quiet, .json = opt.json};
     if (client_init(&s.client, scontrol_program, &err) != 0)

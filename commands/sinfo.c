@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
 static const char program[] = "sinfo";
 
@@ -23,17 +21,13 @@ static const struct command_option options[] = {
     {"Format", 'O', "format", "columns by name: Name[:[.]width],...", &opt.format2, NULL, NULL},
     {"Node", 'N', NULL, "one line for each node and partition", NULL, &opt.node, "SINFO_NODE"},
     {"all", 'a', NULL, "hidden partitions too", NULL, &opt.all, "SINFO_ALL"},
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
     {"dead", 'd', NULL, "only nodes that do not respond", NULL, &opt.dead, NULL},
     {"exact", 'e', NULL, "nodes of different size on lines of their own", NULL, &opt.exact, NULL},
-    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"format", 'o', "format", "columns by letter: \"%P %.5a\"", &opt.format, NULL, "SINFO_FORMAT"},
-    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"json", 0, NULL, "print nodes as JSON", NULL, &opt.json, NULL},
     {"list-reasons", 'R', NULL, "why nodes are down, drained or failing", NULL, &opt.reasons, NULL},
-    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noconvert", 0, NULL, "accepted: units are never converted", NULL, &opt.noconvert, NULL},
     {"nodes", 'n', "nodes", "only these nodes", &opt.nodes, NULL, NULL},
@@ -45,9 +39,6 @@ static const struct command_option options[] = {
      "SINFO_SORT"},
     {"states", 't', "states", "only nodes in these states", &opt.states, NULL, NULL},
     {"summarize", 's', NULL, "one line for each partition", NULL, &opt.summarize, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
-    {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -118,13 +109,8 @@ static void widths_find(struct field_format *f, const struct sinfo_data *d)
 static void groups_print(struct field_format *f, const struct sinfo_data *d)
 {
     struct buf scratch;
-    if (opt.longform || opt.iterate != NULL) {
-        char text[64];
-        time_t now = time(NULL);
-        struct tm tm;
-        if (localtime_r(&now, &tm) != NULL && strftime(text, sizeof(text), "%a %b %d %T %Y", &tm))
-            puts(text);
-    }
+    if (opt.longform || opt.iterate != NULL)
+        print_date(stdout);
     buf_init(&scratch);
     widths_find(f, d);
     if (!opt.noheader)
@@ -135,7 +121,7 @@ static void groups_print(struct field_format *f, const struct sinfo_data *d)
     buf_fini(&scratch);
 }
 
-static int show_once(struct client *c, struct err *err)
+static int show_table(struct client *c, struct err *err)
 {
     struct sinfo_data d;
     struct field_format f;
@@ -148,6 +134,8 @@ static int show_once(struct client *c, struct err *err)
     rc = ask(c, &d, &f, err);
     if (rc == 0)
         rc = sinfo_group(&d, &f, err);
+    if (rc == 0 && !opt.noheader)
+        command_cluster_line(c);
     if (rc == 0)
         groups_print(&f, &d);
     sinfo_data_fini(&d);
@@ -232,11 +220,8 @@ static int show_reservations(struct client *c, struct err *err)
 
 static int options_check(struct err *err)
 {
-    char *end;
     if (opt.hide)
         opt.all = false;
-    if (opt.iterate != NULL && (strtol(opt.iterate, &end, 10) <= 0 || *end != '\0'))
-        return err_set(err, SL_EINVAL_FIELD, "--iterate=%s: not a number of seconds", opt.iterate);
     for (const char *p = opt.states; p != NULL && *p != '\0';) {
         char word[32];
         size_t n = strcspn(p, ",&");
@@ -250,47 +235,16 @@ static int options_check(struct err *err)
 
 static int show(struct client *c, struct err *err)
 {
-    long again = opt.iterate != NULL ? strtol(opt.iterate, NULL, 10) : 0;
-    for (;;) {
-        int rc = opt.reservations ? show_reservations(c, err)
-                 : opt.json       ? show_json(c, err)
-                                  : show_once(c, err);
-        if (rc != 0 || again <= 0)
-            return rc;
-        putchar('\n');
-        sleep((unsigned)again);
-    }
+    return opt.reservations ? show_reservations(c, err)
+           : opt.json       ? show_json(c, err)
+                            : show_table(c, err);
 }
 
-static int run(int argc, char **argv)
-{
-    struct err err = {0};
-    struct client c;
-    int at = 1;
-
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(program, "[OPTIONS]", options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
-    if (at < argc) {
-        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
-        return command_usage_fail(program, &err);
-    }
-    if (options_check(&err) != 0 || client_init(&c, program, &err) != 0)
-        return command_fail(program, &err);
-    command_stdout_buffer();
-    int rc = show(&c, &err) != 0 ? command_fail(program, &err) : 0;
-    client_fini(&c);
-    return rc;
-}
+static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
+                                       .clusters = true, .check = options_check, .show = show,
+                                       .iterate = &opt.iterate};
 
 int main(int argc, char **argv)
 {
-    return command_end(program, run(argc, argv));
+    return command_show(&command, argc, argv);
 }

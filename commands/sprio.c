@@ -16,29 +16,21 @@
 static const char program[] = "sprio";
 
 static struct {
-    const char *format, *jobs, *partition, *sort, *user, *clusters;
-    bool help, json, local, longform, noheader, norm, usage, verbose, version, weights;
+    const char *format, *jobs, *partition, *sort, *user;
+    bool json, longform, noheader, norm, weights;
 } opt;
 
 static const struct command_option options[] = {
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
-    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"format", 'o', "format", "columns by letter: \"%.15i %.10Y\"", &opt.format, NULL, "SPRIO_FORMAT"},
-    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
-    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"norm", 'n', NULL, "factors from 0 to 1 instead of weighted ones", NULL, &opt.norm, NULL},
     {"partition", 'p', "names", "only jobs in these partitions", &opt.partition, NULL, NULL},
-    {"sibling", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"user", 'u', "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"users", 0, "users", "the same", &opt.user, NULL, NULL},
-    {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"weights", 'w', NULL, "the configured weights instead of jobs", NULL, &opt.weights, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -165,8 +157,9 @@ static void column_print(const struct column *c, const char *text)
         printf("%-*.*s", c->width, c->width, text);
 }
 
-static void header_print(const struct format *f)
+static void header_print(const struct client *c, const struct format *f)
 {
+    command_cluster_line(c);
     for (size_t i = 0; i < f->count; i++)
         column_print(&f->v[i], f->v[i].l->header);
     putchar('\n');
@@ -192,7 +185,7 @@ static int weights_print(struct client *c, const struct format *f, struct err *e
     arena_init(&a);
     Sl__QueryRequest *q = command_query(&a, "config");
     if (!opt.noheader)
-        header_print(f);
+        header_print(c, f);
     for (size_t i = 0; i < f->count && rc == 0; i++) {
         struct setting s = {.key = f->v[i].l->weight ? f->v[i].l->weight : ""};
         if (f->v[i].l->weight)
@@ -262,10 +255,10 @@ static bool wanted(const struct tenant_rows *r, size_t i)
            user_listed(tenant_cell(r, i, "User")) && parts_listed(tenant_cell(r, i, "Partition"));
 }
 
-static void jobs_print(const struct tenant_rows *r, const struct format *f)
+static void jobs_print(const struct client *c, const struct tenant_rows *r, const struct format *f)
 {
     if (!opt.noheader)
-        header_print(f);
+        header_print(c, f);
     for (size_t i = 0; i < r->count; i++) {
         if (!wanted(r, i))
             continue;
@@ -324,42 +317,16 @@ static int show(struct client *c, struct err *err)
         if (opt.json)
             json_print(&r);
         else
-            jobs_print(&r, &f);
+            jobs_print(c, &r, &f);
     }
     tenant_rows_fini(&r);
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    struct err err = {0};
-    struct client c;
-    int at = 1;
-
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(program, "[OPTIONS]", options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
-    if (at < argc) {
-        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
-        return command_usage_fail(program, &err);
-    }
-    if (client_init(&c, program, &err) != 0)
-        return command_fail(program, &err);
-    command_stdout_buffer();
-    int rc = show(&c, &err);
-    rc = rc != 0 ? command_fail(program, &err) : 0;
-    client_fini(&c);
-    return rc;
-}
+static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
+                                       .clusters = true, .show = show};
 
 int main(int argc, char **argv)
 {
-    return command_end(program, run(argc, argv));
+    return command_show(&command, argc, argv);
 }

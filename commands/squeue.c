@@ -9,7 +9,6 @@
 #include "job/state.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char program[] = "squeue";
@@ -26,8 +25,7 @@ static const char states_default[] = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMP
 static struct {
     const char *account, *format, *format2, *iterate, *jobs, *name, *nodelist, *partition, *qos,
         *reservation, *sort, *states, *steps, *user;
-    bool all, array, hide, json, longform, me, noheader, start, steps_set, help, usage, version,
-        verbose, noconvert, local;
+    bool all, array, hide, json, longform, me, noconvert, noheader, start, steps_set;
 } opt;
 
 static const struct command_option options[] = {
@@ -36,17 +34,13 @@ static const struct command_option options[] = {
     {"account", 'A', "names", "only jobs of these accounts", &opt.account, NULL, "SQUEUE_ACCOUNT"},
     {"all", 'a', NULL, "jobs of hidden partitions too", NULL, &opt.all, "SQUEUE_ALL"},
     {"array", 'r', NULL, "one line for each task of an array", NULL, &opt.array, "SQUEUE_ARRAY"},
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
-    {"federation", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"format", 'o', "format", "columns by letter: \"%.18i %.9P\"", &opt.format, NULL,
      "SQUEUE_FORMAT"},
-    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"hide", 0, NULL, "no jobs of hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"licenses", 'L', "names", "there are no licenses", NULL, NULL, NULL},
-    {"local", 0, NULL, "accepted: there is one cluster", NULL, &opt.local, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
     {"name", 'n', "names", "only jobs of these names", &opt.name, NULL, "SQUEUE_NAMES"},
@@ -58,17 +52,13 @@ static const struct command_option options[] = {
     {"priority", 'P', NULL, "a line for each of a job's partitions", NULL, NULL, NULL},
     {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, "SQUEUE_QOS"},
     {"reservation", 'R', "name", "only jobs in this reservation", &opt.reservation, NULL, NULL},
-    {"sibling", 0, NULL, "there are no federations", NULL, NULL, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
      "SQUEUE_SORT"},
     {"start", 0, NULL, "when pending jobs are expected to start", NULL, &opt.start, NULL},
     {"states", 't', "states", "only jobs in these states; all", &opt.states, NULL,
      "SQUEUE_STATES"},
     {"steps", 's', "[ids", "steps instead of jobs", &opt.steps, &opt.steps_set, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"user", 'u', "names", "only jobs of these users", &opt.user, NULL, "SQUEUE_USERS"},
-    {"verbose", 'v', NULL, "say what is asked", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -162,22 +152,13 @@ static void arrays_expand(struct rows *r)
 
 /* ---- output --------------------------------------------------------------------------- */
 
-static void date_print(void)
-{
-    char text[64];
-    time_t now = time(NULL);
-    struct tm tm;
-    if (localtime_r(&now, &tm) != NULL && strftime(text, sizeof(text), "%a %b %d %T %Y", &tm) != 0)
-        puts(text);
-}
-
 static void rows_print(const struct rows *r, const struct field_format *f, const size_t *columns)
 {
     struct buf scratch;
     const char **cells = xcalloc(f->count, sizeof(*cells));
     buf_init(&scratch);
     if (opt.longform || opt.iterate != NULL)
-        date_print();
+        print_date(stdout);
     if (!opt.noheader)
         print_header(f, stdout);
     for (size_t i = 0; i < r->count; i++) {
@@ -220,23 +201,18 @@ static int show_table(struct client *c, struct err *err)
     if (opt.array && !opt.steps_set)
         command_field(&a, q, FIELD_JOB_ARRAY_ID);
     rc = rows_sort_keys(&r, what(), sort, q, &a, err);
-    long again = opt.iterate != NULL ? strtol(opt.iterate, NULL, 10) : 0;
-    while (rc == 0) {
-        rows_clear(&r);
+    if (rc == 0)
         rc = rows_query(&r, c, q, err);
-        if (rc == 0 && r.count == 0 && one_job())
-            rc = err_set(err, SL_EINVAL_JOB_ID, "slurm_load_jobs error: %s",
-                         err_name(SL_EINVAL_JOB_ID));
-        if (rc != 0)
-            break;
+    if (rc == 0 && r.count == 0 && one_job())
+        rc = err_set(err, SL_EINVAL_JOB_ID, "slurm_load_jobs error: %s",
+                     err_name(SL_EINVAL_JOB_ID));
+    if (rc == 0) {
         if (opt.array && !opt.steps_set)
             arrays_expand(&r);
         rows_sort(&r);
+        if (!opt.noheader)
+            command_cluster_line(c);
         rows_print(&r, &f, columns);
-        if (again <= 0)
-            break;
-        putchar('\n');
-        sleep((unsigned)again);
     }
     rows_fini(&r);
     field_format_fini(&f);
@@ -281,11 +257,8 @@ static int show_json(struct client *c, struct err *err)
 
 static int options_check(struct err *err)
 {
-    char *end;
     if (opt.hide)
         opt.all = false;
-    if (opt.iterate != NULL && (strtol(opt.iterate, &end, 10) <= 0 || *end != '\0'))
-        return err_set(err, SL_EINVAL_FIELD, "--iterate=%s: not a number of seconds", opt.iterate);
     for (const char *p = opt.states; p != NULL && *p != '\0';) {
         char word[32];
         enum job_state s;
@@ -299,36 +272,16 @@ static int options_check(struct err *err)
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int show(struct client *c, struct err *err)
 {
-    struct err err = {0};
-    struct client c;
-    int at = 1;
-
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(program, "[OPTIONS]", options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
-    if (at < argc) {
-        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
-        return command_usage_fail(program, &err);
-    }
-    if (options_check(&err) != 0 || client_init(&c, program, &err) != 0)
-        return command_fail(program, &err);
-    command_stdout_buffer();
-    int rc = opt.json ? show_json(&c, &err) : show_table(&c, &err);
-    rc = rc != 0 ? command_fail(program, &err) : 0;
-    client_fini(&c);
-    return rc;
+    return opt.json ? show_json(c, err) : show_table(c, err);
 }
+
+static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
+                                       .clusters = true, .check = options_check, .show = show,
+                                       .iterate = &opt.iterate};
 
 int main(int argc, char **argv)
 {
-    return command_end(program, run(argc, argv));
+    return command_show(&command, argc, argv);
 }

@@ -15,17 +15,14 @@
 static const char program[] = "sshare";
 
 static struct {
-    const char *accounts, *format, *users, *clusters;
-    bool all, help, helpformat, json, longform, noheader, parsable, parsable2, partition, usage,
-        users_only, verbose, version;
+    const char *accounts, *format, *users;
+    bool all, helpformat, json, longform, noheader, parsable, parsable2, partition, users_only;
 } opt;
 
 static const struct command_option options[] = {
     {"accounts", 'A', "names", "only these accounts", &opt.accounts, NULL, NULL},
     {"all", 'a', NULL, "all users, not only oneself", NULL, &opt.all, NULL},
-    {"clusters", 'M', "names", "there is one cluster", NULL, NULL, NULL},
     {"format", 'o', "fields", "columns, see --helpformat", &opt.format, NULL, NULL},
-    {"help", 0, NULL, "show this help and exit", NULL, &opt.help, NULL},
     {"helpformat", 'e', NULL, "list the columns and exit", NULL, &opt.helpformat, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
@@ -33,11 +30,8 @@ static const struct command_option options[] = {
     {"parsable", 'p', NULL, "columns end in '|'", NULL, &opt.parsable, NULL},
     {"parsable2", 'P', NULL, "columns are separated by '|'", NULL, &opt.parsable2, NULL},
     {"partition", 'm', NULL, "the partition of associations that have one", NULL, &opt.partition, NULL},
-    {"usage", 0, NULL, "show a short usage and exit", NULL, &opt.usage, NULL},
     {"users", 'u', "users", "only these users", &opt.users, NULL, NULL},
     {"Users", 'U', NULL, "only users, without their accounts", NULL, &opt.users_only, NULL},
-    {"verbose", 'v', NULL, "say what is shown", NULL, &opt.verbose, NULL},
-    {"version", 'V', NULL, "show the version and exit", NULL, &opt.version, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -154,40 +148,17 @@ static int show(struct client *c, struct err *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
+static bool answered(void)
 {
-    struct err err = {0};
-    struct client c;
-    int at = 1;
-
-    if (command_options(options, argc, argv, &at, &err) != 0)
-        return command_usage_fail(program, &err);
-    if (opt.help || opt.usage) {
-        (opt.help ? command_help : command_usage)(program, "[OPTIONS]", options);
-        return 0;
-    }
-    if (opt.version) {
-        command_version();
-        return 0;
-    }
     for (const struct tenant_field *f = fields; opt.helpformat && f->name != NULL; f++)
         puts(f->name);
-    if (opt.helpformat)
-        return 0;
-    if (at < argc) {
-        err_set(&err, SL_EINVAL_FIELD, "Unrecognized option: %s", argv[at]);
-        return command_usage_fail(program, &err);
-    }
-    if (client_init(&c, program, &err) != 0)
-        return command_fail(program, &err);
-    command_stdout_buffer();
-    int rc = show(&c, &err);
-    rc = rc != 0 ? command_fail(program, &err) : 0;
-    client_fini(&c);
-    return rc;
+    return opt.helpformat;
 }
+
+static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
+                                       .clusters = true, .answered = answered, .show = show};
 
 int main(int argc, char **argv)
 {
-    return command_end(program, run(argc, argv));
+    return command_show(&command, argc, argv);
 }

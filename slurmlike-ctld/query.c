@@ -36,7 +36,8 @@ struct query {
     bool all;
     struct job_filter *filter;
     struct hostlist *hosts; /* of nodes; NULL: every one */
-    const char *names;      /* of partitions or licenses: comma list, "": every one */
+    const char *names;      /* of partitions, reservations, licenses: comma list, "": every one */
+    struct buf hidden;      /* partitions whose jobs are not shown: comma list */
     uint32_t *ids;          /* the only jobs to look at; NULL: every one. Nodes by name */
     size_t ids_count;
     uint32_t cursor;        /* of the kind's walk */
@@ -45,10 +46,20 @@ struct query {
     struct query *prev, *next; /* of the session */
 };
 
+/* A partition, reservation or license. */
+union thing_view {
+    struct partition_view partition;
+    struct resv_view resv;
+    struct license_view license;
+};
+
 struct query_kind {
     const char *what;
     enum field_what fields;
     void (*walk)(struct query *q, struct page *p);
+    /* Of walk_things(): sets v and src to the i-th and returns its name; NULL: no such. */
+    const char *(*view)(const struct core *c, uint32_t i, union thing_view *v,
+                        struct cell_source *src);
 };
 
 /* ---- rows ------------------------------------------------------------------------------- */
@@ -72,13 +83,18 @@ static void row_put(struct query *q, struct page *p, struct cell_source *src)
         arena_reset(&q->row);
 }
 
-static bool partition_visible(const struct query *q, const char *name)
+/* One that is hidden and was not asked for with --all. */
+static bool partition_hidden(const struct query *q, const char *name)
+{
+    return q->hidden.len != 0 && list_has(buf_str(&q->hidden), name);
+}
+
+static void hidden_take(struct query *q)
 {
     struct partition_view v;
     for (uint32_t i = 0; !q->all && core_partition_view(q->s->d->core, i, &v); i++)
-        if (v.conf.is_hidden && strcmp(v.conf.name, name) == 0)
-            return false;
-    return true;
+        if (v.conf.is_hidden)
+            buf_printf(&q->hidden, "%s%s", q->hidden.len ? "," : "", v.conf.name);
 }
 
 static bool job_need_wide(const struct query *q, const struct job_view *v)
@@ -93,7 +109,7 @@ static bool job_view_passing(const struct query *q, uint32_t job_id, struct job_
     bool wide = filter_wide(q->filter);
 
     if (!core_job_view(core, job_id, wide, v) || !filter_match(q->filter, v) ||
-        !partition_visible(q, v->partition))
+        partition_hidden(q, v->partition))
         return false;
     return wide || !job_need_wide(q, v) || core_job_view(core, job_id, true, v);
 }
@@ -169,53 +185,42 @@ static void walk_nodes(struct query *q, struct page *p)
     }
 }
 
-static void walk_partitions(struct query *q, struct page *p)
+static const char *partition_at(const struct core *c, uint32_t i, union thing_view *v,
+                                struct cell_source *src)
 {
-    struct partition_view v;
-    struct cell_source src = {.now = ctld_now(q->s->d), .partition = &v};
-
-    while (!page_full(p)) {
-        if (!core_partition_view(q->s->d->core, q->cursor, &v)) {
-            p->end = true;
-            return;
-        }
-        q->cursor++;
-        p->visited++;
-        if (q->names[0] ? list_has(q->names, v.conf.name) : q->all || !v.conf.is_hidden)
-            row_put(q, p, &src);
-    }
+    src->partition = &v->partition;
+    return core_partition_view(c, i, &v->partition) ? v->partition.conf.name : NULL;
 }
 
-static void walk_licenses(struct query *q, struct page *p)
+static const char *resv_at(const struct core *c, uint32_t i, union thing_view *v,
+                           struct cell_source *src)
 {
-    struct license_view v;
-    struct cell_source src = {.now = ctld_now(q->s->d), .license = &v};
-
-    while (!page_full(p)) {
-        if (!core_license_view(q->s->d->core, q->cursor, &v)) {
-            p->end = true;
-            return;
-        }
-        q->cursor++;
-        p->visited++;
-        if (!q->names[0] || list_has(q->names, v.name))
-            row_put(q, p, &src);
-    }
+    src->resv = &v->resv;
+    return core_resv_view(c, i, &v->resv) ? v->resv.name : NULL;
 }
 
-static void walk_resvs(struct query *q, struct page *p)
+static const char *license_at(const struct core *c, uint32_t i, union thing_view *v,
+                              struct cell_source *src)
 {
-    struct resv_view v;
-    struct cell_source src = {.now = ctld_now(q->s->d), .resv = &v};
+    src->license = &v->license;
+    return core_license_view(c, i, &v->license) ? v->license.name : NULL;
+}
+
+/* What there are few of. One that is asked for by name is shown though it is hidden. */
+static void walk_things(struct query *q, struct page *p)
+{
+    union thing_view v;
+    struct cell_source src = {.now = ctld_now(q->s->d)};
 
     while (!page_full(p)) {
-        if (!core_resv_view(q->s->d->core, q->cursor, &v)) {
+        const char *name = q->kind->view(q->s->d->core, q->cursor, &v, &src);
+        if (!name) {
             p->end = true;
             return;
         }
         q->cursor++;
         p->visited++;
-        if (!q->names[0] || list_has(q->names, v.name))
+        if (q->names[0] ? list_has(q->names, name) : !src.partition || !partition_hidden(q, name))
             row_put(q, p, &src);
     }
 }
@@ -268,14 +273,14 @@ static void walk_stats(struct query *q, struct page *p)
 }
 
 static const struct query_kind kinds[] = {
-    {"job", FIELD_OF_JOB, walk_jobs},
-    {"step", FIELD_OF_STEP, walk_steps},
-    {"node", FIELD_OF_NODE, walk_nodes},
-    {"partition", FIELD_OF_PARTITION, walk_partitions},
-    {"reservation", FIELD_OF_RESV, walk_resvs},
-    {"license", FIELD_OF_LICENSE, walk_licenses},
-    {"config", FIELD_OF_NONE, walk_config},
-    {"stats", FIELD_OF_NONE, walk_stats},
+    {"job", FIELD_OF_JOB, walk_jobs, NULL},
+    {"step", FIELD_OF_STEP, walk_steps, NULL},
+    {"node", FIELD_OF_NODE, walk_nodes, NULL},
+    {"partition", FIELD_OF_PARTITION, walk_things, partition_at},
+    {"reservation", FIELD_OF_RESV, walk_things, resv_at},
+    {"license", FIELD_OF_LICENSE, walk_things, license_at},
+    {"config", FIELD_OF_NONE, walk_config, NULL},
+    {"stats", FIELD_OF_NONE, walk_stats, NULL},
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -289,6 +294,7 @@ static void query_free(struct query *q)
     arena_fini(&q->arena);
     arena_fini(&q->row);
     buf_fini(&q->text);
+    buf_fini(&q->hidden);
     free(q->ids);
     free(q);
 }
@@ -386,8 +392,7 @@ static int filter_take(struct query *q, const char *key, const char *value, stru
         q->hosts = hostlist_create(value, err);
         return q->hosts ? 0 : SL_EINVAL_NODE;
     }
-    if ((what == FIELD_OF_PARTITION && strcmp(key, "partition") == 0) ||
-        ((what == FIELD_OF_PARTITION || what == FIELD_OF_LICENSE || what == FIELD_OF_RESV) && strcmp(key, "name") == 0)) {
+    if (q->kind->view && (strcmp(key, "name") == 0 || strcmp(key, q->kind->what) == 0)) {
         q->names = arena_strdup(&q->arena, value);
         return 0;
     }
@@ -436,6 +441,7 @@ static int request_take(struct query *q, const Sl__QueryRequest *r, struct err *
     int rc = fields_take(q, r, err);
     q->all = r->all;
     q->names = "";
+    hidden_take(q);
     q->filter = filter_create(&q->arena);
     for (size_t i = 0; rc == 0 && i < r->n_filters; i++)
         rc = filter_take(q, r->filters[i]->key, r->filters[i]->value, err);
@@ -455,6 +461,7 @@ static struct query *query_create(struct session *s, uint32_t tag, const struct 
     arena_init(&q->arena);
     arena_init(&q->row);
     buf_init(&q->text);
+    buf_init(&q->hidden);
     DL_APPEND(s->queries, q);
     return q;
 }

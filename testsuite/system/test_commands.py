@@ -272,9 +272,34 @@ def test_all_fields_at_once(cluster):
     (["-o", "%99999i"], ["width"]), (["-O", "jobid,nosuch"], ["format", "nosuch"]), (["-O", ""], ["format"]),
     (["-S", "x?"], ["sort", "x?"]), (["-t", "SLEEPING"], ["state", "SLEEPING"]), (["-u", "nosuchuser"], ["user", "nosuchuser"]),
     (["-j", "twelve"], ["job id", "twelve"]), (["-w", "n[1-"], ["n[1-"]), (["-i", "0"], ["iterate"]), (["-i", "x"], ["iterate"]),
-    (["extra"], ["extra"]), (["-M", "other"], ["clusters", "not built"])])
+    (["extra"], ["extra"]), (["-M", "other"], ["clusters", '"other"', '"test"'])])
 def test_wrong_input_of_squeue(cluster, args, words):
     refused(cluster.run("squeue", *args), *words)
+
+
+@pytest.mark.parametrize("command", ["squeue", "sinfo"])
+def test_the_one_cluster_may_be_named(cluster, command):
+    plain = cluster.run(command).out.splitlines()
+    for name in ("test", "all"):
+        assert cluster.run(command, "-M", name).out.splitlines()[:2] == ["CLUSTER: test", plain[0]]
+    assert "CLUSTER" not in cluster.run(command, "-h", "-M", "test").out
+    assert cluster.run(command, "--local", "--federation", "--sibling").out.splitlines()[0] == plain[0]
+
+
+def test_iterate_goes_on_when_the_controller_is_back():
+    with Cluster(nodes=1) as c:
+        job = c.sbatch("-H", wrap="true")
+        p = c.popen("sh", "-c", "exec squeue -i 1 -o '%A|' > rounds 2> errors")
+        line = "%d|\n" % job
+        c.wait_file("rounds", line)
+        c.kill9("ctld")
+        c.wait_file("errors", "unable to contact")
+        c.start_ctld()
+        before = c.read("rounds").count(line)
+        wait_for("another round", lambda: c.read("rounds").count(line) > before)
+        assert re.search(r"^\w{3} \w{3} +\d+ [\d:]{8} \d{4}\nJOBID\|\n%s" % re.escape(line), c.read("rounds"), re.M)
+        p.terminate()
+        p.communicate()
 
 
 def test_order_of_squeue(cluster):
