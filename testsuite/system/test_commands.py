@@ -293,7 +293,7 @@ def test_iterate_goes_on_when_the_controller_is_back():
         line = "%d|\n" % job
         c.wait_file("rounds", line)
         c.kill9("ctld")
-        c.wait_file("errors", "unable to contact")
+        c.wait_file("errors", "Unable to contact")
         c.start_ctld()
         before = c.read("rounds").count(line)
         wait_for("another round", lambda: c.read("rounds").count(line) > before)
