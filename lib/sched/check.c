@@ -64,16 +64,18 @@ static int check_queue(const struct core *c, struct err *err)
     return 0;
 }
 
-/* Promises are in the queue's order, and on the timeline as they were made. */
+/* Promises are in the queue's order, and on the timeline as they were made. In due order
+ * that is so within a pass: afterwards time goes on, and the next one makes them anew. */
 static int check_reservations(const struct core *c, struct err *err)
 {
+    bool in_order = c->queue_sorted && c->policy.plan_order != PLAN_DUE;
     uint32_t takes = 0, count = 0, promised = 0;
     for (uint32_t i = 0; i < c->resv_count; i++) {
         const struct reservation *r = c->resv[i];
         takes += r->count;
         promised += r->count;
         if (r->job->resv != r || r->aside || !r->job->queued ||
-            (i && c->queue_sorted && queue_order(&c->resv[i - 1]->job, &r->job, (void *)c) >= 0))
+            (i && in_order && queue_order(&c->resv[i - 1]->job, &r->job, (void *)c) >= 0))
             return err_set(err, -EINVAL, "job %u has a wrong reservation", r->job->id);
         for (uint32_t k = 0; k < r->count; k++) {
             const struct line *l = &c->timeline.line[r->node[k].node];

@@ -9,15 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PUSH(list, count, cap, value)                                                  \
-    do {                                                                               \
-        if ((count) == (cap)) {                                                        \
-            (cap) = 2 * (cap) + 16;                                                    \
-            (list) = xrealloc((list), (cap) * sizeof *(list));                         \
-        }                                                                              \
-        (list)[(count)++] = (value);                                                   \
-    } while (0)
-
 /* ---- queues --------------------------------------------------------------------- */
 
 static void msg_free(struct sim_msg *m)
@@ -331,6 +322,7 @@ static void on_register(struct world *w, uint32_t node, struct sim_msg *m)
     topo_fill(n, &t);
     reg.name = n->name;
     reg.boot_id = boot;
+    reg.features = (char *)n->features;
     reg.topo = &t.topo;
     reg.mem_mib = 4096;
     reg.gres = t.gress;

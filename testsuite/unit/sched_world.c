@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The core, its generations and its disk. Nodes and links are in sched_nodes.c.
+ * The core and its commits. Its disk is in sched_disk.c, nodes and links in sched_nodes.c.
  */
 #include "sched_world.h"
 
-#include "sched/record.pb-c.h"
-#include "sched/tenant.h"
 #include "sched_truth.h"
+#include "topo/fabric.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,15 +14,6 @@
 #include <string.h>
 
 #define WORLD_START (INT64_C(1700000000) * USEC_PER_SEC)
-
-#define PUSH(list, count, cap, value)                                                  \
-    do {                                                                               \
-        if ((count) == (cap)) {                                                        \
-            (cap) = 2 * (cap) + 16;                                                    \
-            (list) = xrealloc((list), (cap) * sizeof *(list));                         \
-        }                                                                              \
-        (list)[(count)++] = (value);                                                   \
-    } while (0)
 
 /* ---- chance and time ------------------------------------------------------------ */
 
@@ -89,114 +79,8 @@ static void digest(struct world *w, const void *p, size_t n)
         w->digest = (w->digest ^ c[i]) * UINT64_C(0x100000001b3);
 }
 
-/* ---- records -------------------------------------------------------------------- */
-
-static size_t records_at(const struct records *r, uint32_t id)
-{
-    size_t lo = 0, hi = r->count;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (r->v[mid].id < id)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-/* The place for the record; the caller writes or clears the bytes. */
-static struct buf *records_put(struct records *r, uint32_t id)
-{
-    size_t at = records_at(r, id);
-    if (at == r->count || r->v[at].id != id) {
-        struct record fresh = {.id = id};
-        buf_init(&fresh.bytes);
-        PUSH(r->v, r->count, r->cap, fresh);
-        memmove(r->v + at + 1, r->v + at, (r->count - at - 1) * sizeof *r->v);
-        r->v[at] = fresh;
-    }
-    buf_clear(&r->v[at].bytes);
-    return &r->v[at].bytes;
-}
-
-static void records_drop(struct records *r, uint32_t id)
-{
-    size_t at = records_at(r, id);
-    if (at == r->count || r->v[at].id != id)
-        return;
-    buf_fini(&r->v[at].bytes);
-    memmove(r->v + at, r->v + at + 1, (r->count - at - 1) * sizeof *r->v);
-    r->count--;
-}
-
-static void records_clear(struct records *r)
-{
-    for (size_t i = 0; i < r->count; i++)
-        buf_fini(&r->v[i].bytes);
-    r->count = 0;
-}
-
-static void records_fini(struct records *r)
-{
-    records_clear(r);
-    free(r->v);
-}
-
-static void generation_clear(struct generation *g)
-{
-    g->jobs_count = g->nodes_count = g->resvs_count = g->promises_count = g->effects_count = 0;
-    records_clear(&g->resv_records);
-    g->meta = false;
-    g->tenants_count = 0;
-    records_clear(&g->job_records);
-    records_clear(&g->node_records);
-    records_clear(&g->tenant_records);
-    buf_clear(&g->meta_record);
-}
-
-static void generation_fini(struct generation *g)
-{
-    records_fini(&g->job_records);
-    records_fini(&g->resv_records);
-    free(g->resvs);
-    records_fini(&g->node_records);
-    records_fini(&g->tenant_records);
-    buf_fini(&g->meta_record);
-    free(g->tenants);
-    free(g->jobs);
-    free(g->nodes);
-    free(g->promises);
-    free(g->effects);
-}
-
-static bool generation_empty(const struct generation *g)
-{
-    return !g->jobs_count && !g->nodes_count && !g->resvs_count && !g->meta && !g->promises_count &&
-           !g->effects_count;
-}
-
 /* ---- a core --------------------------------------------------------------------- */
 
-static const struct core_policy policy = {.kill_wait = 30 * USEC_PER_SEC,
-                                          .node_timeout = 60 * USEC_PER_SEC,
-                                          .inactive_limit = 120 * USEC_PER_SEC,
-                                          .job_keep = 30 * 86400 * USEC_PER_SEC,
-                                          .job_id_first = 1,
-                                          .job_id_max = 1000000000,
-                                          .jobs_max = 1000,
-                                          .array_size_max = 1000,
-                                          .requeue_max = 3,
-                                          .requeue_default = true,
-                                          .return_to_service = 2,
-                                          .enforce = ENFORCE_LIMITS,
-                                          .priority_period = 300 * USEC_PER_SEC,
-                                          .priority_half_life = 86400 * USEC_PER_SEC,
-                                          .backfill = BACKFILL_CONSERVATIVE,
-                                          .backfill_depth = 2,
-                                          .preempt = PREEMPT_TIER,
-                                          .preempt_mode = PREEMPT_REQUEUE,
-                                          .preempt_exempt = 5 * USEC_PER_SEC,
-                                          .licenses = "tool:3,other:2"};
 static const struct core_partition parts[] = {
     {.name = "main",
      .nodes = "ALL",
@@ -205,10 +89,23 @@ static const struct core_partition parts[] = {
      .time_default = 600 * USEC_PER_SEC,
      .priority_tier = 1,
      .grace_time = 20 * USEC_PER_SEC},
-    {.name = "few", .nodes = "n[1-3]", .time_max = SPAN_INFINITE, .priority_tier = 2}};
+    {.name = "few",
+     .nodes = "n[1-3]",
+     .time_max = 1800 * USEC_PER_SEC,
+     .nodes_max = 2,
+     .priority_tier = 2,
+     .qos = "part"},
+    {.name = "whole",
+     .nodes = "n[4-5]",
+     .time_max = SPAN_INFINITE,
+     .time_default = 300 * USEC_PER_SEC,
+     .oversubscribe_exclusive = true,
+     .priority_tier = 1,
+     .preempt_mode = "off"}};
+#define PARTS (sizeof parts / sizeof *parts)
 
 /* Index in the world; node tables of two cores may differ in order. */
-static uint32_t node_of(const struct world *w, uint32_t index)
+uint32_t world_node(const struct world *w, uint32_t index)
 {
     struct node_view v;
     if (core_node_view(w->core, index, &v))
@@ -218,44 +115,42 @@ static uint32_t node_of(const struct world *w, uint32_t index)
     broken(w, "the core has a node %u that does not exist", index);
 }
 
-static void load(struct world *w, struct buf *bytes, const char *what,
-                 int (*into)(struct core *c, const void *p, size_t n, struct err *err))
+static struct fabric *switches(void)
 {
-    struct err err = {0};
-    if (bytes->len && into(w->core, bytes->data, bytes->len, &err) < 0)
-        broken(w, "a %s's record is not loaded: %s", what, err.text);
+    static const struct fabric_switch sw[] = {
+        {"s1", "", "n[1-2]"}, {"s2", "", "n[3-5]"}, {"top", "s[1-2]", ""}};
+    return fabric_switches(FABRIC_TREE, sw, sizeof sw / sizeof *sw, NULL);
 }
 
-static void core_begin(struct world *w)
+void world_begin(struct world *w)
 {
     struct err err = {0};
     clock_start(&w->clock, w->wall, w->mono, w->disk_clock);
     w->last = 0;
-    w->core = core_create(&policy, &err);
-    if (!w->core || core_configure(w->core, &policy, parts, 2, NULL, 0, true,
+    w->core = core_create(&w->policy, &err);
+    if (!w->core || core_configure(w->core, &w->policy, parts, PARTS, NULL, 0, true,
                                    world_now(w), &err) < 0)
         broken(w, "configuration: %s", err.text);
-    load(w, &w->disk_meta, "counter", core_meta_load);
-    for (size_t i = 0; i < w->disk_tenants.count; i++)
-        load(w, &w->disk_tenants.v[i].bytes, "tenant", core_tenant_load);
-    for (size_t i = 0; i < w->disk_nodes.count; i++)
-        load(w, &w->disk_nodes.v[i].bytes, "node", core_node_load);
-    for (size_t i = 0; i < w->disk_resvs.count; i++)
-        load(w, &w->disk_resvs.v[i].bytes, "reservation", core_resv_load);
-    for (size_t i = 0; i < w->disk_jobs.count; i++)
-        load(w, &w->disk_jobs.v[i].bytes, "job", core_job_load);
-    if (core_load_end(w->core, world_now(w), &err) < 0)
-        broken(w, "after loading: %s", err.text);
+    if (w->setting->fabric)
+        core_fabric(w->core, switches());
+    disk_load(w);
 }
 
 struct world *world_create(uint64_t seed, struct truth *truth)
 {
     static const struct {
         uint32_t cores, numas, gpus;
-    } made_of[WORLD_NODES] = {{4, 1, 0}, {4, 1, 0}, {8, 2, 2}, {2, 1, 0}, {8, 2, 4}};
+        const char *features;
+    } made_of[WORLD_NODES] = {{4, 1, 0, "fast"},
+                              {4, 1, 0, "old"},
+                              {8, 2, 2, "fast,big"},
+                              {2, 1, 0, "old"},
+                              {8, 2, 4, "fast,big"}};
     struct world *w = xcalloc(1, sizeof *w);
     w->seed = w->random = seed;
     w->truth = truth;
+    w->setting = setting_of(seed);
+    setting_policy(w->setting, &w->policy);
     w->trace = getenv("SLURMLIKE_TRACE") != NULL;
     w->wall = WORLD_START;
     w->mono = USEC_PER_SEC;
@@ -267,9 +162,10 @@ struct world *world_create(uint64_t seed, struct truth *truth)
         n->cores = made_of[i].cores;
         n->numas = made_of[i].numas;
         n->gpus = made_of[i].gpus;
+        n->features = made_of[i].features;
         n->seq_last = 1;
     }
-    core_begin(w);
+    world_begin(w);
     return w;
 }
 
@@ -288,11 +184,8 @@ void world_destroy(struct world *w)
     batch_fini(&w->batch);
     generation_fini(&w->gather);
     generation_fini(&w->flight);
-    records_fini(&w->disk_jobs);
-    records_fini(&w->disk_resvs);
-    records_fini(&w->disk_nodes);
-    records_fini(&w->disk_tenants);
-    buf_fini(&w->disk_meta);
+    for (int t = 0; t < TABLE_COUNT; t++)
+        records_fini(&w->disk[t]);
     free(w->late);
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         queue_fini(&w->node[i].down);
@@ -321,18 +214,10 @@ static void absorb(struct world *w)
     for (size_t i = 0; i < b->changes_count; i++) {
         const struct change *ch = &b->changes[i];
         digest(w, ch, sizeof *ch);
+        generation_note(g, ch);
         if (ch->kind == CHANGE_JOB) {
-            PUSH(g->jobs, g->jobs_count, g->jobs_cap, ch->id);
             say_job(w, ch->id);
             truth_changed(w, ch->id);
-        } else if (ch->kind == CHANGE_NODE) {
-            PUSH(g->nodes, g->nodes_count, g->nodes_cap, ch->id);
-        } else if (ch->kind == CHANGE_RESV) {
-            PUSH(g->resvs, g->resvs_count, g->resvs_cap, ch->id);
-        } else if (ch->kind == CHANGE_TENANT) {
-            PUSH(g->tenants, g->tenants_count, g->tenants_cap, *ch);
-        } else if (ch->kind == CHANGE_META) {
-            g->meta = true;
         }
     }
     for (size_t i = 0; i < b->effects_count; i++) {
@@ -421,67 +306,12 @@ void world_promise(struct world *w, struct promise p)
 
 void world_seal(struct world *w)
 {
-    struct generation *g = &w->flight;
     if (w->in_flight || generation_empty(&w->gather))
         return;
-    generation_fini(&w->flight); /* of a crash */
     w->flight = w->gather;
     memset(&w->gather, 0, sizeof w->gather);
     w->in_flight = true;
-    for (size_t i = 0; i < g->jobs_count; i++)
-        core_job_save(w->core, g->jobs[i], records_put(&g->job_records, g->jobs[i]));
-    for (size_t i = 0; i < g->nodes_count; i++)
-        core_node_save(w->core, g->nodes[i],
-                       records_put(&g->node_records, node_of(w, g->nodes[i])));
-    for (size_t i = 0; i < g->resvs_count; i++)
-        core_resv_save(w->core, g->resvs[i], records_put(&g->resv_records, g->resvs[i]));
-    for (size_t i = 0; i < g->tenants_count; i++) {
-        char name[64];
-        struct buf b;
-        buf_init(&b);
-        core_tenant_save(w->core, (enum tenant_kind)g->tenants[i].sub, g->tenants[i].id, name, &b);
-        struct buf *to = records_put(&g->tenant_records, (uint32_t)hash_bytes(name, strlen(name)));
-        buf_put(to, b.data, b.len);
-        buf_fini(&b);
-    }
-    if (g->meta)
-        core_meta_save(w->core, &g->meta_record);
-    g->clock = world_now(w);
-}
-
-static void write_disk(struct world *w)
-{
-    struct generation *g = &w->flight;
-    for (size_t i = 0; i < g->job_records.count; i++) {
-        const struct record *r = &g->job_records.v[i];
-        if (r->bytes.len == 0)
-            records_drop(&w->disk_jobs, r->id);
-        else
-            buf_put(records_put(&w->disk_jobs, r->id), r->bytes.data, r->bytes.len);
-    }
-    for (size_t i = 0; i < g->node_records.count; i++) {
-        const struct record *r = &g->node_records.v[i];
-        buf_put(records_put(&w->disk_nodes, r->id), r->bytes.data, r->bytes.len);
-    }
-    for (size_t i = 0; i < g->resv_records.count; i++) {
-        const struct record *r = &g->resv_records.v[i];
-        if (r->bytes.len == 0)
-            records_drop(&w->disk_resvs, r->id);
-        else
-            buf_put(records_put(&w->disk_resvs, r->id), r->bytes.data, r->bytes.len);
-    }
-    for (size_t i = 0; i < g->tenant_records.count; i++) {
-        const struct record *r = &g->tenant_records.v[i];
-        if (r->bytes.len == 0)
-            records_drop(&w->disk_tenants, r->id);
-        else
-            buf_put(records_put(&w->disk_tenants, r->id), r->bytes.data, r->bytes.len);
-    }
-    if (g->meta_record.len) {
-        buf_clear(&w->disk_meta);
-        buf_put(&w->disk_meta, g->meta_record.data, g->meta_record.len);
-    }
-    w->disk_clock = g->clock;
+    generation_seal(w, &w->flight);
 }
 
 static bool launch_due(struct world *w, const struct effect *e)
@@ -509,8 +339,8 @@ static void launch(struct world *w, const struct effect *e)
     Sl__Allocation *alloc = core_job_alloc(w->core, e->job_id, &a);
     for (uint32_t i = 0; alloc && i < alloc->n_nodes; i++) {
         uint32_t node =
-            node_of(w, (uint32_t)core_node_find(w->core, alloc->nodes[i]->name));
-        if (e->kind == EFFECT_LAUNCH_NODE && node != node_of(w, e->node))
+            world_node(w, (uint32_t)core_node_find(w->core, alloc->nodes[i]->name));
+        if (e->kind == EFFECT_LAUNCH_NODE && node != world_node(w, e->node))
             continue;
         send_down(w, node,
                   (struct sim_msg){.kind = SIM_LAUNCH,
@@ -531,7 +361,7 @@ static void carry_out(struct world *w, const struct effect *e)
     } else if (e->kind == EFFECT_TERMINATE) {
         bool plain =
             !e->term.signal && !e->term.suspend && !e->term.resume && !e->term.has_step;
-        send_down(w, node_of(w, e->node),
+        send_down(w, world_node(w, e->node),
                   (struct sim_msg){.kind = SIM_TERMINATE,
                                    .run = {e->job_id, e->restart},
                                    .final = plain,
@@ -556,7 +386,7 @@ void world_commit(struct world *w)
         return;
     w->stats.commits++;
     world_say(w, "commit");
-    write_disk(w);
+    disk_write(w, &w->flight);
     w->in_flight = false;
     for (size_t i = 0; i < w->flight.promises_count; i++) {
         const struct promise *p = &w->flight.promises[i];
@@ -567,7 +397,6 @@ void world_commit(struct world *w)
     for (size_t i = 0; i < w->flight.effects_count; i++)
         carry_out(w, &w->flight.effects[i]);
     generation_fini(&w->flight);
-    memset(&w->flight, 0, sizeof w->flight);
 }
 
 void world_settle(struct world *w)
@@ -583,7 +412,7 @@ static void lost(struct world *w, struct generation *g)
     for (size_t i = 0; i < g->promises_count; i++)
         if (g->promises[i].kind == PROMISE_SUBMIT)
             truth_forget(w->truth, g->promises[i].job_id);
-    generation_clear(g);
+    generation_fini(g);
 }
 
 void world_crash(struct world *w, bool lands)
@@ -591,7 +420,7 @@ void world_crash(struct world *w, bool lands)
     w->stats.crashes++;
     world_say(w, "crash%s", lands ? ", the commit lands" : "");
     if (w->in_flight && lands) {
-        write_disk(w);
+        disk_write(w, &w->flight);
         w->flight.promises_count = 0; /* nobody was told, but it is so */
     }
     lost(w, &w->flight);
@@ -604,7 +433,7 @@ void world_crash(struct world *w, bool lands)
         world_cut(w, i);
         w->node[i].loss_due = false;
     }
-    core_begin(w);
+    world_begin(w);
 }
 
 /* ---- checks --------------------------------------------------------------------- */
@@ -620,110 +449,10 @@ void world_check(struct world *w)
         broken(w, "%s", err.text);
 }
 
-/* The record without what need not be durable. */
-static Sl__JobRecord *durable(const struct world *w, const struct buf *from)
-{
-    Sl__JobRecord *r =
-        sl__job_record__unpack(NULL, from->len, (const uint8_t *)from->data);
-    if (!r)
-        broken(w, "a job's record does not parse");
-    if (r->state == JOB_PENDING)
-        r->reason = 0;
-    return r;
-}
-
-/* First field of the packed record that differs. */
-static void record_compare(struct world *w, uint32_t id, const struct buf *core,
-                           const struct buf *disk)
-{
-    Sl__JobRecord *r[2] = {durable(w, core), durable(w, disk)};
-    struct buf b[2];
-    for (int i = 0; i < 2; i++) {
-        size_t n = sl__job_record__get_packed_size(r[i]);
-        buf_init(&b[i]);
-        buf_reserve(&b[i], n);
-        b[i].len = sl__job_record__pack(r[i], (uint8_t *)b[i].data);
-    }
-    if (b[0].len != b[1].len || memcmp(b[0].data, b[1].data, b[0].len) != 0)
-        broken(w,
-               "job %u changed, and its record on the disk did not: state %u %u, flags "
-               "%u %u, "
-               "rest %zu %zu, deps %zu %zu, hold %u %u, then %u %u, eligible %" PRId64
-               " %" PRId64
-               ", nodes %zu %zu, steps %zu %zu, first dependency %u %u of job %u",
-               id, r[0]->state, r[1]->state, r[0]->flags, r[1]->flags, r[0]->n_rest,
-               r[1]->n_rest, r[0]->n_deps, r[1]->n_deps, r[0]->hold, r[1]->hold,
-               r[0]->then, r[1]->then, r[0]->eligible, r[1]->eligible, r[0]->n_nodes,
-               r[1]->n_nodes, r[0]->n_steps, r[1]->n_steps,
-               r[0]->n_deps ? r[0]->deps[0]->state : 0,
-               r[1]->n_deps ? r[1]->deps[0]->state : 0,
-               r[0]->n_deps ? r[0]->deps[0]->job_id : 0);
-    for (int i = 0; i < 2; i++) {
-        buf_fini(&b[i]);
-        sl__job_record__free_unpacked(r[i], NULL);
-    }
-}
-
-static amount_t used_at(const struct core *c, uint32_t i, uint32_t tres, usec_t now)
-{
-    const struct tenants *tn = c->tenants;
-    struct usage u = tn->assoc[i].usage;
-    usage_settle(&u, &tn->decay, true, tn->tres_count, now);
-    return u.used[tres];
-}
-
-/* A core that began now from the disk would know of each association what this one does. */
-static void usage_compare(struct world *w)
-{
-    struct core *own = w->core;
-    struct clock clock = w->clock;
-    usec_t last = w->last;
-    core_begin(w);
-    usec_t now = world_now(w);
-    const struct tenants *a = own->tenants, *b = w->core->tenants;
-    for (uint32_t i = ASSOC_ROOT; i < a->assocs; i++) {
-        bool there = i < b->assocs && b->assoc[i].live;
-        if (there != a->assoc[i].live)
-            broken(w, "association %u is %son the disk", i, there ? "" : "not ");
-        for (uint32_t t = 0; there && t < TRES_FIRST_NAMED; t++)
-            if (used_at(own, i, t, now) != used_at(w->core, i, t, now))
-                broken(w, "association %u has used another amount of resource %u by the disk", i, t);
-    }
-    core_destroy(w->core);
-    w->core = own;
-    w->clock = clock;
-    w->last = last;
-}
-
 void world_check_disk(struct world *w)
 {
-    struct buf now;
-    if (w->in_flight || !generation_empty(&w->gather))
-        return;
-    buf_init(&now);
-    struct resv_view resv;
-    if (core_resv_view(w->core, (uint32_t)w->disk_resvs.count, &resv))
-        broken(w, "reservation %s is not on the disk", resv.name);
-    for (size_t i = 0; i < w->disk_resvs.count; i++) {
-        const struct record *r = &w->disk_resvs.v[i];
-        buf_clear(&now);
-        if (!core_resv_save(w->core, r->id, &now) || now.len != r->bytes.len ||
-            memcmp(now.data, r->bytes.data, now.len) != 0)
-            broken(w, "reservation %u is another on the disk", r->id);
-    }
-    buf_clear(&now);
-    if (core_job_count(w->core, false) != w->disk_jobs.count)
-        broken(w, "%zu jobs, but %zu on the disk", core_job_count(w->core, false),
-               w->disk_jobs.count);
-    for (size_t i = 0; i < w->disk_jobs.count; i++) {
-        struct record *r = &w->disk_jobs.v[i];
-        buf_clear(&now);
-        if (!core_job_save(w->core, r->id, &now))
-            broken(w, "job %u is on the disk only", r->id);
-        record_compare(w, r->id, &now, &r->bytes);
-    }
-    buf_fini(&now);
-    usage_compare(w);
+    if (!w->in_flight && generation_empty(&w->gather))
+        disk_check(w);
 }
 
 bool world_quiet(const struct world *w)

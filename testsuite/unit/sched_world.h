@@ -18,6 +18,8 @@
 
 #include "base/buf.h"
 #include "sched/core.h"
+#include "sched_disk.h"
+#include "sched_setting.h"
 #include "slurmlike-ctld/clock.h"
 
 #include <stdbool.h>
@@ -69,6 +71,7 @@ struct sim_job {
 struct sim_node {
     char name[8];
     uint32_t cores, numas, gpus;
+    const char *features;
     uint32_t boot;
     bool dialled, registered; /* link up; the controller has its registration */
     bool loss_due;            /* cut, and the controller has not noticed */
@@ -81,43 +84,10 @@ struct sim_node {
     struct sim_queue down, up; /* from and to the controller */
 };
 
-/* ---- what was promised, and the disk -------------------------------------------- */
-
-enum promise_kind { PROMISE_SUBMIT, PROMISE_CANCEL, PROMISE_HOLD, PROMISE_ACK };
-struct promise {
-    enum promise_kind kind;
-    uint64_t command;       /* count of commands when it was made */
-    uint32_t job_id, task;  /* task NO_VAL: all of the job */
-    uint32_t node, session; /* ACK */
-    uint64_t seq;
-};
-struct record {
-    uint32_t id;
-    struct buf bytes;
-}; /* no bytes: deleted */
-struct records {
-    struct record *v;
-    size_t count, cap;
-};
-
-struct generation { /* gathered, then in flight */
-    uint32_t *jobs, *nodes, *resvs;
-    size_t jobs_count, jobs_cap, nodes_count, nodes_cap, resvs_count, resvs_cap;
-    bool meta;
-    struct records job_records, node_records, resv_records;
-    struct records tenant_records;
-    struct change *tenants;
-    size_t tenants_count, tenants_cap;
-    struct buf meta_record;
-    usec_t clock;
-    struct promise *promises;
-    size_t promises_count, promises_cap;
-    struct effect *effects;
-    size_t effects_count, effects_cap;
-};
-
 struct world {
     uint64_t seed, random;
+    const struct setting *setting;
+    struct core_policy policy;
     struct core *core;
     struct truth *truth;
     struct clock clock;
@@ -125,9 +95,7 @@ struct world {
     struct batch batch;
     struct generation gather, flight;
     bool in_flight;
-    struct records disk_resvs, disk_jobs, disk_nodes; /* ascending ids; nodes by world index */
-    struct records disk_tenants; /* by a hash of the record's name */
-    struct buf disk_meta;
+    struct records disk[TABLE_COUNT];
     usec_t disk_clock;
     struct effect *late; /* launches whose scripts are being read */
     size_t late_count, late_cap;
@@ -150,6 +118,9 @@ struct world *world_create(uint64_t seed, struct truth *truth);
 void world_say(const struct world *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void world_destroy(struct world *w);
+void world_begin(struct world *w); /* another core, from the disk */
+/* Index in the world of the core's; node tables of two cores may differ in order. */
+uint32_t world_node(const struct world *w, uint32_t index);
 
 uint64_t world_random(struct world *w);
 uint32_t world_below(struct world *w, uint32_t n); /* 0 .. n-1; 0 for n 0 */
@@ -182,9 +153,7 @@ void world_work(struct world *w,
 void world_repeat_late(struct world *w); /* an old report once more */
 bool world_quiet(const struct world *w); /* nothing is under way */
 
-/* core_check, and every record on the disk equals what the core would save now, reasons
- * of waiting apart (they are not durable). Only with nothing gathered. */
 void world_check(struct world *w);
-void world_check_disk(struct world *w);
+void world_check_disk(struct world *w); /* disk_check, with nothing under way */
 
 #endif

@@ -609,7 +609,7 @@ static uint64_t run(uint64_t seed, uint64_t steps, bool say)
     for (uint64_t i = 1; i <= steps; i++) {
         step(w);
         world_check(w);
-        if (i % 50 == 0)
+        if (i % (w->trace ? 1 : 50) == 0)
             world_check_disk(w);
         if (i % EPISODE_STEPS == 0)
             rest(w);
