@@ -77,6 +77,7 @@ static json_t *value(const struct field *f, const char *cell)
 {
     switch ((unsigned)f->id) {
     case FIELD_JOB_TIME_LIMIT:
+    case FIELD_JOB_TIME_MIN:
     case FIELD_PART_TIME_MAX:
     case FIELD_PART_TIME_DEFAULT:
     case FIELD_ACCT_TIMELIMIT:
@@ -92,6 +93,7 @@ static json_t *value(const struct field *f, const char *cell)
     case FIELD_TIME:
     case FIELD_SPAN:
     case FIELD_MIB:
+    case FIELD_MEM:
         return number_value(cell);
     case FIELD_BOOL:
         return json_boolean(cell[0] == '1');

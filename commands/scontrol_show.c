@@ -63,7 +63,7 @@ static const struct item job_items[] = {
     {"DerivedExitCode", FIELD_JOB_DERIVED_EXIT, 0, HOW_TEXT, NULL, true, true},
     {"RunTime", FIELD_JOB_TIME_USED, 0, HOW_SPAN, NULL, true, false},
     {"TimeLimit", FIELD_JOB_TIME_LIMIT, 0, HOW_SPAN, NULL, false, false},
-    {"TimeMin", 0, 0, HOW_FIXED, "N/A", false, false},
+    {"TimeMin", FIELD_JOB_TIME_MIN, 0, HOW_SPAN, "N/A", false, false},
     {"SubmitTime", FIELD_JOB_SUBMIT, 0, HOW_TIME, "Unknown", true, false},
     {"EligibleTime", FIELD_JOB_ELIGIBLE, 0, HOW_TIME, "Unknown", false, false},
     {"AccrueTime", FIELD_JOB_ELIGIBLE, 0, HOW_TIME, "Unknown", true, false},
@@ -288,6 +288,16 @@ static bool range_wide(const char *cell)
     return cell[n] == '-' && (strlen(cell + n + 1) != n || strncmp(cell, cell + n + 1, n) != 0);
 }
 
+/* Of the kinds that a key's `how` does not speak of only sizes have a form of their own. */
+static void text_put(struct buf *b, const struct item *it, const char *cell)
+{
+    const struct field *f = field_by_id(it->field);
+    if (f->kind == FIELD_MEM)
+        field_show(f, cell, b);
+    else
+        buf_puts(b, cell);
+}
+
 static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2,
                       const char *cell3)
 {
@@ -298,7 +308,10 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
 
     switch (it->how) {
     case HOW_TEXT:
-        buf_puts(b, cell[0] != '\0' ? cell : "(null)");
+        if (cell[0] != '\0')
+            text_put(b, it, cell);
+        else
+            buf_puts(b, "(null)");
         break;
     case HOW_TIME:
         field_time(number ? n * USEC_PER_SEC : 0, it->none, b);
@@ -341,7 +354,7 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
         buf_printf(b, "0:%s", cell);
         break;
     default:
-        buf_puts(b, cell);
+        text_put(b, it, cell);
     }
 }
 

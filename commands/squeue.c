@@ -23,9 +23,9 @@ static const char states_default[] = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMP
                                      "STOPPED,SIGNALING,STAGE_OUT,REQUEUE_HOLD,SPECIAL_EXIT";
 
 static struct {
-    const char *account, *format, *format2, *iterate, *jobs, *name, *nodelist, *partition, *qos,
+    const char *account, *format, *format2, *iterate, *jobs, *licenses, *name, *nodelist, *partition, *qos,
         *reservation, *sort, *states, *steps, *user;
-    bool all, array, hide, json, longform, me, noconvert, noheader, start, steps_set;
+    bool all, array, hide, json, longform, me, noconvert, noheader, priority, start, steps_set;
 } opt;
 
 static const struct command_option options[] = {
@@ -34,22 +34,23 @@ static const struct command_option options[] = {
     {"account", 'A', "names", "only jobs of these accounts", &opt.account, NULL, "SQUEUE_ACCOUNT"},
     {"all", 'a', NULL, "jobs of hidden partitions too", NULL, &opt.all, "SQUEUE_ALL"},
     {"array", 'r', NULL, "one line for each task of an array", NULL, &opt.array, "SQUEUE_ARRAY"},
+    {"array-unique", 0, NULL, "the same: waiting tasks are never grouped", NULL, &opt.array, "SQUEUE_ARRAY_UNIQUE"},
     {"format", 'o', "format", "columns by letter: \"%.18i %.9P\"", &opt.format, NULL,
      "SQUEUE_FORMAT"},
     {"hide", 0, NULL, "no jobs of hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
     {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
-    {"licenses", 'L', "names", "there are no licenses", NULL, NULL, NULL},
+    {"licenses", 'L', "names", "only jobs that ask for these licenses", &opt.licenses, NULL, "SQUEUE_LICENSES"},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
     {"name", 'n', "names", "only jobs of these names", &opt.name, NULL, "SQUEUE_NAMES"},
-    {"noconvert", 0, NULL, "accepted: units are never converted", NULL, &opt.noconvert, NULL},
+    {"noconvert", 0, NULL, "sizes in M, as they were asked for", NULL, &opt.noconvert, NULL},
     {"nodelist", 'w', "nodes", "only jobs on these nodes", &opt.nodelist, NULL, NULL},
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"partition", 'p', "names", "only jobs in these partitions", &opt.partition, NULL,
      "SQUEUE_PARTITION"},
-    {"priority", 'P', NULL, "a line for each of a job's partitions", NULL, NULL, NULL},
+    {"priority", 'P', NULL, "a line for each of a job's partitions", NULL, &opt.priority, "SQUEUE_PRIORITY"},
     {"qos", 'q', "names", "only jobs of these qualities of service", &opt.qos, NULL, "SQUEUE_QOS"},
     {"reservation", 'R', "name", "only jobs in this reservation", &opt.reservation, NULL, NULL},
     {"sort", 'S', "keys", "sort by these letters, - in front: descending", &opt.sort, NULL,
@@ -68,12 +69,25 @@ static enum field_what what(void)
     return opt.steps_set ? FIELD_OF_STEP : FIELD_OF_JOB;
 }
 
+/* squeue(1) -w: "localhost" is this machine's own name. */
+static const char *nodelist(void)
+{
+    static char name[256];
+    if (opt.nodelist == NULL || strcmp(opt.nodelist, "localhost") != 0)
+        return opt.nodelist;
+    if (gethostname(name, sizeof(name) - 1) != 0)
+        return opt.nodelist;
+    name[strcspn(name, ".")] = '\0';
+    return name;
+}
+
 static void filters(struct arena *a, Sl__QueryRequest *q)
 {
     command_filter(a, q, "account", opt.account);
     command_filter(a, q, "job", opt.steps_set ? opt.steps : opt.jobs);
     command_filter(a, q, "name", opt.name);
-    command_filter(a, q, "nodes", opt.nodelist);
+    command_filter(a, q, "license", opt.licenses);
+    command_filter(a, q, "nodes", nodelist());
     command_filter(a, q, "partition", opt.partition);
     command_filter(a, q, "qos", opt.qos);
     command_filter(a, q, "reservation", opt.reservation);
@@ -128,26 +142,93 @@ static void row_expand(struct rows *r, const struct row *row, size_t id_column, 
     arena_fini(&a);
 }
 
+static long column_of(const struct rows *r, unsigned id)
+{
+    for (size_t i = 0; i < r->columns; i++)
+        if (r->fields[i]->id == id)
+            return (long)i;
+    return -1;
+}
+
+/* Drops the rows whose cells were taken. */
+static void rows_close_up(struct rows *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->v[i].cells != NULL)
+            r->v[kept++] = r->v[i];
+    r->count = kept;
+}
+
 static void arrays_expand(struct rows *r)
 {
-    long id = -1, task = -1;
-    size_t n = r->count, kept = 0;
-    for (size_t i = 0; i < r->columns; i++) {
-        if (r->fields[i]->id == FIELD_JOB_ARRAY_ID)
-            id = (long)i;
-        if (r->fields[i]->id == FIELD_JOB_ARRAY_TASK_ID)
-            task = (long)i;
-    }
+    long id = column_of(r, FIELD_JOB_ARRAY_ID), task = column_of(r, FIELD_JOB_ARRAY_TASK_ID);
+    size_t n = r->count;
     for (size_t i = 0; id >= 0 && i < n; i++)
         if (strchr(r->v[i].cells[id], '[') != NULL) {
             struct row row = r->v[i]; /* rows_add may move the rows */
             row_expand(r, &row, (size_t)id, task);
             r->v[i].cells = NULL;
         }
-    for (size_t i = 0; i < r->count; i++)
-        if (r->v[i].cells != NULL)
-            r->v[kept++] = r->v[i];
-    r->count = kept;
+    rows_close_up(r);
+}
+
+/* --priority: a job that waits in several partitions has a row in each. */
+static void partitions_expand(struct rows *r)
+{
+    long at = column_of(r, FIELD_JOB_PARTITION);
+    size_t n = r->count;
+    char **cells = xcalloc(r->columns, sizeof(*cells));
+    for (size_t i = 0; at >= 0 && i < n; i++) {
+        if (strchr(r->v[i].cells[at], ',') == NULL)
+            continue;
+        memcpy(cells, r->v[i].cells, r->columns * sizeof(*cells));
+        r->v[i].cells = NULL;
+        char *save = NULL;
+        for (char *p = strtok_r(cells[at], ",", &save); p != NULL; p = strtok_r(NULL, ",", &save)) {
+            cells[at] = p;
+            rows_add(r, cells);
+        }
+    }
+    free(cells);
+    rows_close_up(r);
+}
+
+/* ---- what of a cell is shown -------------------------------------------------------------- */
+
+#define BITSTR_LEN_DEFAULT 64
+
+/* $SLURM_BITSTR_LEN: so much of the tasks of an array, then "..."; 0: all of them. */
+static size_t tasks_length_max(void)
+{
+    const char *text = getenv("SLURM_BITSTR_LEN");
+    char *end;
+    if (text == NULL)
+        return BITSTR_LEN_DEFAULT;
+    long n = strtol(text, &end, 10);
+    return n < 0 || *end != '\0' || end == text ? BITSTR_LEN_DEFAULT : n == 0 ? SIZE_MAX : (size_t)n;
+}
+
+/* "7_[1,3,5,...%2]": cut behind a comma, the throttle kept. */
+static const char *tasks_cut(struct arena *a, const char *cell)
+{
+    size_t most = tasks_length_max();
+    const char *list = strchr(cell, '[') != NULL ? strchr(cell, '[') + 1 : cell;
+    size_t n = strcspn(list, "]%"), keep = most;
+    if (n <= most)
+        return cell;
+    while (keep > 0 && list[keep - 1] != ',')
+        keep--;
+    return arena_printf(a, "%.*s...%s", (int)(list - cell + (long)keep), cell, list + n);
+}
+
+static const char *shown(struct arena *a, const struct field *f, const char *cell)
+{
+    if (f->id == FIELD_JOB_ARRAY_ID || f->id == FIELD_JOB_ARRAY_TASK_ID)
+        return tasks_cut(a, cell);
+    if (f->kind == FIELD_MEM && opt.noconvert && cell[0] != '\0' && strcmp(cell, "0") != 0)
+        return arena_printf(a, "%sM", cell);
+    return cell;
 }
 
 /* ---- output --------------------------------------------------------------------------- */
@@ -155,7 +236,9 @@ static void arrays_expand(struct rows *r)
 static void rows_print(const struct rows *r, const struct field_format *f, const size_t *columns)
 {
     struct buf scratch;
+    struct arena a;
     const char **cells = xcalloc(f->count, sizeof(*cells));
+    arena_init(&a);
     buf_init(&scratch);
     if (opt.longform || opt.iterate != NULL)
         print_date(stdout);
@@ -163,11 +246,12 @@ static void rows_print(const struct rows *r, const struct field_format *f, const
         print_header(f, stdout);
     for (size_t i = 0; i < r->count; i++) {
         for (size_t k = 0; k < f->count; k++)
-            cells[k] = r->v[i].cells[columns[k]];
+            cells[k] = shown(&a, f->columns[k].field, r->v[i].cells[columns[k]]);
         print_row(f, cells, &scratch, stdout);
     }
     fflush(stdout);
     buf_fini(&scratch);
+    arena_fini(&a);
     free(cells);
 }
 
@@ -200,6 +284,8 @@ static int show_table(struct client *c, struct err *err)
     q->all = opt.all;
     if (opt.array && !opt.steps_set)
         command_field(&a, q, FIELD_JOB_ARRAY_ID);
+    if (opt.priority && !opt.steps_set)
+        command_field(&a, q, FIELD_JOB_PARTITION);
     rc = rows_sort_keys(&r, what(), sort, q, &a, err);
     if (rc == 0)
         rc = rows_query(&r, c, q, err);
@@ -209,6 +295,8 @@ static int show_table(struct client *c, struct err *err)
     if (rc == 0) {
         if (opt.array && !opt.steps_set)
             arrays_expand(&r);
+        if (opt.priority && !opt.steps_set)
+            partitions_expand(&r);
         rows_sort(&r);
         if (!opt.noheader)
             command_cluster_line(c);

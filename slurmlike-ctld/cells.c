@@ -31,18 +31,21 @@ void cell_span(struct buf *out, usec_t span)
 const struct cell *cell_find(enum field_what what, unsigned field)
 {
     const struct {
+        enum field_what what;
         const struct cell *rows;
         size_t count;
-    } tables[FIELD_OF_COUNT] = {
-        [FIELD_OF_JOB] = {cells_job, cells_job_count},
-        [FIELD_OF_STEP] = {cells_step, cells_step_count},
-        [FIELD_OF_NODE] = {cells_node, cells_node_count},
-        [FIELD_OF_PARTITION] = {cells_partition, cells_partition_count},
-        [FIELD_OF_RESV] = {cells_resv, cells_resv_count},
-        [FIELD_OF_LICENSE] = {cells_license, cells_license_count},
+    } tables[] = {
+        {FIELD_OF_JOB, cells_job, cells_job_count},
+        {FIELD_OF_JOB, cells_spec, cells_spec_count},
+        {FIELD_OF_STEP, cells_step, cells_step_count},
+        {FIELD_OF_NODE, cells_node, cells_node_count},
+        {FIELD_OF_PARTITION, cells_partition, cells_partition_count},
+        {FIELD_OF_RESV, cells_resv, cells_resv_count},
+        {FIELD_OF_LICENSE, cells_license, cells_license_count},
     };
-    for (size_t i = 0; i < tables[what].count; i++)
-        if (tables[what].rows[i].field == field)
-            return &tables[what].rows[i];
+    for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
+        for (size_t i = 0; tables[t].what == what && i < tables[t].count; i++)
+            if (tables[t].rows[i].field == field)
+                return &tables[t].rows[i];
     return NULL;
 }

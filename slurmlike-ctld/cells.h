@@ -46,7 +46,7 @@ void cell_span(struct buf *out, usec_t span);
 extern const struct cell cells_job[], cells_step[], cells_node[], cells_partition[];
 extern const size_t cells_job_count, cells_step_count, cells_node_count, cells_partition_count;
 
-extern const struct cell cells_license[], cells_resv[];
-extern const size_t cells_license_count, cells_resv_count;
+extern const struct cell cells_license[], cells_resv[], cells_spec[];
+extern const size_t cells_license_count, cells_resv_count, cells_spec_count;
 
 #endif

@@ -219,8 +219,7 @@ static void cell_min_mem(const struct cell_source *s, struct buf *out)
 {
     const Sl__JobSpec *spec = s->job->spec;
     uint64_t mib = spec->mem_per_node_mib ? spec->mem_per_node_mib : spec->mem_per_cpu_mib;
-    char text[SIZE_TEXT_MAX];
-    buf_puts(out, mem_format_mib(mib == MEM_ALL ? 0 : mib, text));
+    cell_u64(out, mib == MEM_ALL ? 0 : mib);
 }
 
 static void cell_priority_norm(const struct cell_source *s, struct buf *out)
@@ -364,9 +363,8 @@ static void cell_nt_per(const struct cell_source *s, struct buf *out)
 
 static void cell_mem_per_cpu(const struct cell_source *s, struct buf *out)
 {
-    char text[SIZE_TEXT_MAX];
     if (s->job->spec->mem_per_cpu_mib)
-        buf_puts(out, mem_format_mib(s->job->spec->mem_per_cpu_mib, text));
+        cell_u64(out, s->job->spec->mem_per_cpu_mib);
 }
 
 static void cell_oversubscribe(const struct cell_source *s, struct buf *out)
@@ -550,6 +548,13 @@ CELL_TIME(step_start, s->step->start)
 CELL_TEXT(step_gres, s->step->gres)
 CELL_TEXT(step_layout, s->step->layout)
 
+/* Slurm's steps have these; this cluster's have not, or no one records them. */
+static void cell_step_none(const struct cell_source *s, struct buf *out)
+{
+    (void)s;
+    (void)out;
+}
+
 const struct cell cells_step[] = {
     {FIELD_STEP_ID, CELL_NARROW, cell_step_id},
     {FIELD_STEP_NAME, CELL_NARROW, cell_step_name},
@@ -565,5 +570,18 @@ const struct cell cells_step[] = {
     {FIELD_STEP_JOB_ID, CELL_NARROW, cell_job_id},
     {FIELD_STEP_GRES, CELL_NARROW, cell_step_gres},
     {FIELD_STEP_LAYOUT, CELL_NARROW, cell_step_layout},
+    {FIELD_STEP_ARRAY_JOB_ID, CELL_NARROW, cell_array_job_id},
+    {FIELD_STEP_ARRAY_TASK_ID, CELL_NARROW, cell_array_task_id},
+    {FIELD_STEP_CLUSTER, CELL_NARROW, cell_cluster},
+    {FIELD_STEP_CONTAINER, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_CPU_FREQ, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_NETWORK, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_RESV_PORT, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_TIME_LIMIT, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_UID, CELL_NARROW, cell_uid},
+    {FIELD_STEP_TRES_BIND, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_TRES_FREQ, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_TRES_PER_STEP, CELL_NARROW, cell_step_none},
+    {FIELD_STEP_TRES_PER_TASK, CELL_NARROW, cell_step_none},
 };
 const size_t cells_step_count = sizeof(cells_step) / sizeof(cells_step[0]);

@@ -22,7 +22,7 @@ struct state_want {
 
 struct job_filter {
     struct arena *arena;
-    struct texts names, partitions, accounts, qos, wckeys, reservations, nodes;
+    struct texts names, partitions, accounts, qos, wckeys, reservations, licenses, nodes;
     uid_t *uids;
     size_t uids_count, uids_cap;
     struct state_want *states;
@@ -113,6 +113,7 @@ static struct texts *texts_of(struct job_filter *f, const char *key)
         {"qos", offsetof(struct job_filter, qos)},
         {"wckey", offsetof(struct job_filter, wckeys)},
         {"reservation", offsetof(struct job_filter, reservations)},
+        {"license", offsetof(struct job_filter, licenses)},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (strcmp(rows[i].key, key) == 0)
@@ -185,7 +186,7 @@ bool filter_has_state(const struct job_filter *f)
 
 bool filter_wide(const struct job_filter *f)
 {
-    return f->nodes.count || f->wckeys.count || f->reservations.count;
+    return f->nodes.count || f->wckeys.count || f->reservations.count || f->licenses.count;
 }
 
 const struct job_sel *filter_jobs(const struct job_filter *f, size_t *count)
@@ -215,6 +216,20 @@ static bool texts_match(const struct texts *t, const char *value)
         if (strcmp(t->v[i], value) == 0 || list_has(value, t->v[i]))
             return true;
     return false;
+}
+
+/* "matlab:2,fluent|cfx:1": counts and the '|' of alternatives do not matter here. */
+static bool licenses_match(const struct texts *t, const char *licenses)
+{
+    for (const char *p = licenses; *p;) {
+        size_t n = strcspn(p, ":,|@");
+        for (size_t i = 0; i < t->count; i++)
+            if (strlen(t->v[i]) == n && strncmp(t->v[i], p, n) == 0)
+                return true;
+        p += n + strcspn(p + n, ",|");
+        p += *p != '\0';
+    }
+    return t->count == 0;
 }
 
 static bool state_match(const struct job_filter *f, const struct job_view *v)
@@ -300,5 +315,6 @@ bool filter_match(const struct job_filter *f, const struct job_view *v)
            texts_match(&f->accounts, v->account) && texts_match(&f->qos, v->qos) &&
            (!f->wckeys.count || texts_match(&f->wckeys, v->spec->wckey)) &&
            (!f->reservations.count || texts_match(&f->reservations, v->spec->reservation)) &&
+           (!f->licenses.count || licenses_match(&f->licenses, v->spec->licenses)) &&
            nodes_match(f, v);
 }

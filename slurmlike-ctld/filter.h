@@ -16,7 +16,7 @@ struct job_filter;
 
 /* NULL never; everything lives in `a`. */
 struct job_filter *filter_create(struct arena *a);
-/* Keys: user name state partition account qos nodes wckey reservation job. An
+/* Keys: user name state partition account qos nodes wckey reservation license job. An
  * empty value adds nothing. Unknown keys and values are errors. */
 int filter_add(struct job_filter *f, const char *key, const char *value, struct err *err);
 bool filter_is_empty(const struct job_filter *f);

@@ -65,6 +65,18 @@ static const struct {
     {FIELD_OF_STEP, "NumCPUs", FIELD_STEP_CPUS},
     {FIELD_OF_STEP, "StartTime", FIELD_STEP_START},
     {FIELD_OF_STEP, "tres-per-node", FIELD_STEP_GRES},
+    {FIELD_OF_STEP, "ArrayJobID", FIELD_STEP_ARRAY_JOB_ID},
+    {FIELD_OF_STEP, "ArrayTaskID", FIELD_STEP_ARRAY_TASK_ID},
+    {FIELD_OF_STEP, "Cluster", FIELD_STEP_CLUSTER},
+    {FIELD_OF_STEP, "Container", FIELD_STEP_CONTAINER},
+    {FIELD_OF_STEP, "Network", FIELD_STEP_NETWORK},
+    {FIELD_OF_STEP, "TimeLimit", FIELD_STEP_TIME_LIMIT},
+    {FIELD_OF_STEP, "UserID", FIELD_STEP_UID},
+    {FIELD_OF_STEP, "NumNodes", FIELD_STEP_NODES},
+    {FIELD_OF_STEP, "tres-bind", FIELD_STEP_TRES_BIND},
+    {FIELD_OF_STEP, "tres-freq", FIELD_STEP_TRES_FREQ},
+    {FIELD_OF_STEP, "tres-per-step", FIELD_STEP_TRES_PER_STEP},
+    {FIELD_OF_STEP, "tres-per-task", FIELD_STEP_TRES_PER_TASK},
     {FIELD_OF_PARTITION, "Groups", FIELD_PART_ALLOW_GROUPS},
     {FIELD_OF_PARTITION, "Root", FIELD_PART_ROOT},
     {FIELD_OF_PARTITION, "Priority", FIELD_PART_PRIO_TIER},
@@ -344,6 +356,17 @@ const char *field_empty(const struct field *f)
     case FIELD_JOB_RESERVATION:
     case FIELD_JOB_WCKEY:
     case FIELD_JOB_SCHED_NODES:
+    case FIELD_JOB_ADMIN_COMMENT:
+    case FIELD_JOB_BURST_BUFFER:
+    case FIELD_JOB_BURST_STATE:
+    case FIELD_JOB_CLUSTER_FEATURE:
+    case FIELD_JOB_CONTAINER:
+    case FIELD_JOB_NETWORK:
+    case FIELD_JOB_PREFER:
+    case FIELD_JOB_PROFILE:
+    case FIELD_JOB_SYSTEM_COMMENT:
+    case FIELD_STEP_CONTAINER:
+    case FIELD_STEP_NETWORK:
         return "(null)";
     case FIELD_JOB_ARRAY_TASK_ID:
     case FIELD_JOB_GRES:
@@ -351,6 +374,30 @@ const char *field_empty(const struct field *f)
     case FIELD_JOB_TRES_PER_TASK:
     case FIELD_JOB_TRES_PER_SOCKET:
     case FIELD_STEP_GRES:
+    case FIELD_JOB_MCS:
+    case FIELD_JOB_BOARDS:
+    case FIELD_JOB_CPUS_PER_TRES:
+    case FIELD_JOB_LAST_SCHED:
+    case FIELD_JOB_MEM_PER_TRES:
+    case FIELD_JOB_NT_PER_BOARD:
+    case FIELD_JOB_ORIGIN:
+    case FIELD_JOB_ORIGIN_RAW:
+    case FIELD_JOB_SIBLINGS_ACTIVE:
+    case FIELD_JOB_SIBLINGS_ACTIVE_RAW:
+    case FIELD_JOB_SIBLINGS_VIABLE:
+    case FIELD_JOB_SIBLINGS_VIABLE_RAW:
+    case FIELD_JOB_SOCKETS_PER_BOARD:
+    case FIELD_JOB_TRES_BIND:
+    case FIELD_JOB_TRES_FREQ:
+    case FIELD_JOB_TRES_PER_STEP:
+    case FIELD_STEP_ARRAY_TASK_ID:
+    case FIELD_STEP_CPU_FREQ:
+    case FIELD_STEP_RESV_PORT:
+    case FIELD_STEP_TIME_LIMIT:
+    case FIELD_STEP_TRES_BIND:
+    case FIELD_STEP_TRES_FREQ:
+    case FIELD_STEP_TRES_PER_STEP:
+    case FIELD_STEP_TRES_PER_TASK:
         return "N/A";
     default:
         return "";
@@ -359,7 +406,8 @@ const char *field_empty(const struct field *f)
 
 void field_show(const struct field *f, const char *cell, struct buf *out)
 {
-    char *end;
+    char text[SIZE_TEXT_MAX], *end;
+    unsigned long long mib;
     long long n;
 
     switch (f->kind) {
@@ -378,8 +426,16 @@ void field_show(const struct field *f, const char *cell, struct buf *out)
         else
             span_show(f, cell, out);
         return;
+    case FIELD_MEM:
+        mib = strtoull(cell, &end, 10);
+        buf_puts(out, *end != '\0' || end == cell ? cell : mem_format_mib(mib, text));
+        return;
     case FIELD_BOOL:
-        buf_puts(out, cell[0] == '1' ? "yes" : cell[0] == '0' ? "no" : cell);
+        /* of jobs a number, of partitions a word */
+        if (f->what == FIELD_OF_JOB || (cell[0] != '1' && cell[0] != '0'))
+            buf_puts(out, cell);
+        else
+            buf_puts(out, cell[0] == '1' ? "yes" : "no");
         return;
     default:
         buf_puts(out, cell);

@@ -300,6 +300,7 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
     const Sl__JobSpec *spec;   /* unpacked on demand; shared scratch */
     const char *name, *partition, *account, *qos;
     uint32_t priority; int32_t nice;
+    uint32_t assoc_id;         /* as sshare shows it */
     usec_t submit, eligible, start, end, deadline, suspended_since, suspended_total, start_estimate;
     usec_t time_limit;
     uint32_t nodes_count, cpus, ntasks;  /* allocated when it has an allocation, else requested */

@@ -193,7 +193,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         .uid = j->uid, .gid = j->gid, .user = text_of(c, j->user), .name = text_of(c, j->name),
         .partition = text_of(c, j->partition ? j->partition : j->parts),
         .account = text_of(c, j->account), .qos = text_of(c, j->qos),
-        .priority = j->hold ? 0 : j->priority, .nice = j->nice, .submit = j->submit,
+        .priority = j->hold ? 0 : j->priority, .nice = j->nice, .assoc_id = j->assoc, .submit = j->submit,
         .eligible = j->eligible, .start = j->start, .end = j->end, .deadline = j->deadline,
         .suspended_since = j->suspended_since, .suspended_total = j->suspended_total,
         .start_estimate = j->estimate, .exit_status = j->exit_status,

@@ -239,7 +239,7 @@ def test_squeue_by_job_id(cluster):
 @pytest.mark.parametrize("fmt,shown", [
     ("%j", "running"), ("%10j|", "running   |"), ("%.10j|", "   running|"), ("%.3j|", "run|"), ("<%t>", "<R>"),
     ("%T %P %u %D %C", "RUNNING main slalice 1 2"), ("%l %q %a %k", "10:00 normal (null) (null)"),
-    ("%N %B %y %O %h", "n1 n1 0 no OK"), ("%f %E %b %x %n|", "(null) (null) N/A  n1|"), ("%K %r %R", "N/A None n1"),
+    ("%N %B %y %O %h", "n1 n1 0 0 OK"), ("%f %E %b %x %n|", "(null) (null) N/A  n1|"), ("%K %r %R", "N/A None n1"),
     ("%c %m %d %z %H %I %J %X", "1 0 0 *:*:* * * * N/A"), ("%v %w %W %Y", "(null) (null) (null) (null)"),
     ("%i%%", None)])
 def test_format_letters_of_squeue(cluster, fmt, shown):

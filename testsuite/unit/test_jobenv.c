@@ -365,8 +365,9 @@ static void cells(void **state)
         {FIELD_JOB_TIME_LIMIT, "1800", "30:00"},  {FIELD_PART_TIME_MAX, "inf", "infinite"},
         {FIELD_ACCT_ELAPSED, "5", "00:00:05"},    {FIELD_JOB_START, "0", "N/A"},
         {FIELD_ACCT_START, "0", "Unknown"},       {FIELD_JOB_NAME, "x y", "x y"},
-        {FIELD_JOB_CONTIGUOUS, "1", "yes"},       {FIELD_JOB_TIME_LIMIT, "NOT_SET", "NOT_SET"},
-        {FIELD_JOB_TIME_LEFT, "", ""},
+        {FIELD_JOB_CONTIGUOUS, "1", "1"},         {FIELD_JOB_TIME_LIMIT, "NOT_SET", "NOT_SET"},
+        {FIELD_JOB_TIME_LEFT, "", ""},            {FIELD_PART_ROOT, "0", "no"},
+        {FIELD_JOB_MIN_MEM, "2048", "2G"},        {FIELD_JOB_MIN_MEM, "2048M", "2048M"},
     };
     struct buf b;
     (void)state;
