@@ -122,7 +122,7 @@ static void node_take(struct core *c, struct job *j, struct alloc_node *k)
 
 bool job_exclusive(const struct core *c, const struct job *j)
 {
-    return c->request[j->request].exclusive;
+    return c->request[j->request].exclusive || j->alone;
 }
 
 void alloc_make(struct core *c, struct job *j, const struct placement *p)

@@ -417,11 +417,7 @@ static void timer_job(struct core *c, struct job *j, const struct timer *t, usec
         job_warn(c, j, now, out);
         break;
     case TIMER_DEADLINE:
-        if (j->state == JOB_PENDING && j->deadline && now >= j->deadline)
-            job_cancel_pending(c, j, JOB_DEADLINE, 0, now, out);
-        else if (j->alloc && !(j->flags & JOBF_COMPLETING) && j->deadline && now >= j->deadline)
-            job_end(c, j, JOB_DEADLINE, REASON_DEADLINE, SIGTERM, THEN_NOTHING, now, out,
-                    "DUE TO DEADLINE");
+        job_deadline(c, j, now, out);
         break;
     case TIMER_CLIENT:
         if (!j->client_lost || now < j->client_lost_at + c->policy.inactive_limit)

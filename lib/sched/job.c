@@ -313,6 +313,9 @@ static int job_fill(struct core *c, struct job *j, const struct command *cmd, us
     tenant_place(c, j);
     if (rc == 0)
         rc = limits_submit(c, j, j->rest_count ? j->rest_count : 1, err);
+    if (rc == 0 && j->deadline && job_start_latest(j) < now)
+        rc = err_set(err, SL_EINVAL_TIME, "--deadline: the job could not end by then: its time "
+                     "limit (--time, --time-min) is longer");
     return rc;
 }
 
@@ -354,8 +357,7 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     if (depend_pairs(j))
         kin_wake_one(c, j);
     job_drop_invalid(c, j, now, out);
-    if (j->deadline)
-        timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
+    job_deadline_timer(c, j);
     out->job_id = j->id;
     job_changed(c, j, out, false);
     batch_change(out, CHANGE_META, 0, 0);
@@ -507,6 +509,32 @@ void job_limit_timers(struct core *c, struct job *j)
         timer_add(c, limit_at(j) - (usec_t)j->warn_sec * USEC_PER_SEC, TIMER_WARN, j->id);
 }
 
+usec_t job_start_latest(const struct job *j)
+{
+    usec_t least = j->limit_min ? j->limit_min : j->limit_given ? j->limit : 0;
+    return least < j->deadline ? j->deadline - least : j->deadline;
+}
+
+void job_deadline_timer(struct core *c, struct job *j)
+{
+    if (j->deadline)
+        timer_add(c, j->state == JOB_PENDING ? job_start_latest(j) : j->deadline,
+                  TIMER_DEADLINE, j->id);
+}
+
+void job_deadline(struct core *c, struct job *j, usec_t now, struct batch *out)
+{
+    if (!j->deadline || (j->state != JOB_PENDING && !j->alloc) || j->flags & JOBF_COMPLETING)
+        return;
+    if (j->state == JOB_PENDING && now >= job_start_latest(j))
+        job_cancel_pending(c, j, JOB_DEADLINE, 0, now, out);
+    else if (j->state != JOB_PENDING && now >= j->deadline)
+        job_end(c, j, JOB_DEADLINE, REASON_DEADLINE, SIGTERM, THEN_NOTHING, now, out,
+                "DUE TO DEADLINE");
+    else
+        job_deadline_timer(c, j);
+}
+
 void job_warn(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
     if (j->state != JOB_RUNNING || j->flags & JOBF_COMPLETING || j->warn_sent ||
@@ -531,6 +559,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->start = now;
     j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
     order_start(c, j);
+    j->alone = c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
     alloc_make(c, j, p);
     j->state = JOB_RUNNING;
     j->flags = JOBF_CONFIGURING;
@@ -542,6 +571,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->partition = intern_text(&c->text, c->part[part].conf.name);
     j->warn_sent = false;
     advres_enter(c, j, now);
+    job_deadline_timer(c, j);
     job_limit_timers(c, j);
     job_ran(c, j);
     struct effect *e = batch_effect(out, EFFECT_LAUNCH);
@@ -613,6 +643,13 @@ static void job_requeue(struct core *c, struct job *j, bool hold, usec_t now)
     j->restart++;
     j->start = j->end = j->until = j->preempt_at = 0;
     j->advres_id = 0;
+    j->alone = false;
+    if (j->limit_asked) {
+        j->limit_given = j->limit_asked != LIMIT_NOT_GIVEN;
+        j->limit = j->limit_given ? j->limit_asked : 0;
+    }
+    j->limit_asked = 0;
+    job_deadline_timer(c, j);
     j->eligible = now;
     j->reason = REASON_NONE;
     j->cancelled_by = 0;

@@ -33,6 +33,7 @@
 #define KINDS_MAX 32       /* gres name:type pairs that summaries tell apart; the last: all more */
 #define DEPS_MAX 1024      /* dependencies of one job */
 #define PRIORITY_TOP 4294901759u /* first job's under "basic", as Slurm's */
+#define LIMIT_NOT_GIVEN (-1)
 #define SPAN_UNKNOWN (365 * 24 * 3600 * USEC_PER_SEC) /* stands for "no limit" in forecasts */
 
 #define GROW(ptr, cap, need)                                                    \
@@ -303,10 +304,13 @@ struct job {
     bool warn_batch, warn_sent, kill_dep, no_kill;
     uint32_t warn_sec;       /* before the limit */
     uint16_t flags;
+    bool alone;              /* while it has an allocation: nobody else is on its nodes */
     bool limit_given, prio_fixed, client_lost, requeue, deps_any, queued;
     uint32_t exit_status, derived_exit, last_exit, launch_failures, cancelled_by;
     usec_t submit, eligible, begin, start, end, deadline, limit;
     usec_t limit_min;        /* --time-min: a start under this limit would do; 0: no */
+    usec_t limit_asked;      /* the run's is shorter, the next has this again; 0: it is not,
+                              * LIMIT_NOT_GIVEN */
     usec_t expected;         /* how long a run is planned to take; 0: its limit */
     usec_t predicted;        /* ... was predicted to take when it started; 0: not known */
     bool outran;             /* it runs for longer */
@@ -593,6 +597,10 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
 void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now, struct batch *out);
 /* Timers of a running job's limit and of its --signal; again whenever the limit moves. */
 void job_limit_timers(struct core *c, struct job *j);
+/* --deadline: when it must have started to end in time, and the timer of it. */
+usec_t job_start_latest(const struct job *j);
+void job_deadline_timer(struct core *c, struct job *j);
+void job_deadline(struct core *c, struct job *j, usec_t now, struct batch *out);
 void job_warn(struct core *c, struct job *j, usec_t now, struct batch *out);
 /* --kill-on-invalid-dep: ends a job whose dependency can not be satisfied any more. */
 void job_drop_invalid(struct core *c, struct job *j, usec_t now, struct batch *out);

@@ -31,12 +31,13 @@ static uint32_t core_cpus(const struct request *q, const struct node *n)
     return q->threads && q->threads < n->threads ? q->threads : n->threads;
 }
 
-uint32_t cores_for(const struct request *q, const struct node *n, uint32_t tasks)
+uint32_t cores_for(const struct attempt *a, const struct node *n, uint32_t tasks)
 {
+    const struct request *q = a->q;
     uint32_t cpus = q->overcommit ? 1 : tasks * q->cpus_per_task;
     if (cpus < q->mincpus)
         cpus = q->mincpus;
-    if (q->exclusive)
+    if (a->whole)
         return n->cores;
     return div_up(cpus ? cpus : 1, core_cpus(q, n));
 }
@@ -72,6 +73,18 @@ static uint32_t gres_count(const struct req_gres *g, uint32_t tasks)
     return g->per == SL__GRES_PER__GRES_PER_TASK ? g->count * tasks : g->count;
 }
 
+/* sbatch(1) --exclusive: all CPUs and gres of its nodes, but only the memory asked for. Of
+ * what is parts of something else, as shards of GPUs, nothing. */
+static void take_all_gres(const struct node *n, const struct room *r, struct demand *d)
+{
+    bool parts = false;
+    for (uint32_t g = 0; g < n->gpus; g++)
+        parts = parts || d->gpu[g];
+    for (uint32_t m = 0; m < n->pools_count; m++)
+        if (!n->pool[m].share && !(parts && n->pool[m].first != NONE))
+            d->gres[m] = r->gres[m];
+}
+
 /* Does the node take `tasks` tasks? Fills d but for per-job gres. */
 bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct demand *d)
 {
@@ -82,7 +95,7 @@ bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct dema
     memset(d, 0, sizeof *d);
     d->node = i;
     d->tasks = tasks;
-    d->cores = cores_for(q, n, tasks);
+    d->cores = cores_for(a, n, tasks);
     for (uint32_t k = 0; k < q->gres_count; k++) {
         const struct req_gres *g = &q->gres[k];
         uint32_t want = gres_count(g, tasks);
@@ -109,6 +122,8 @@ bool node_takes(const struct attempt *a, uint32_t i, uint32_t tasks, struct dema
     if (q->cpus_per_gpu && d->cores < div_up(q->cpus_per_gpu * gpus, core_cpus(q, n)))
         d->cores = div_up(q->cpus_per_gpu * gpus, core_cpus(q, n));
     d->mem = mem_for(a->c, a->p, q, n, d->cores, gpus);
+    if (a->whole)
+        take_all_gres(n, r, d);
     return d->cores <= r->cores && d->mem <= r->mem;
 }
 
@@ -228,7 +243,10 @@ static bool job_gres(const struct attempt *a, struct placement *out)
                     continue;
                 uint32_t free_here = a->rooms->v[d->node].gres[m] - d->gres[m];
                 uint32_t take = free_here < want ? free_here : want;
-                d->gres[m] += take;
+                if (a->whole && d->gres[m]) /* it has all of them already */
+                    take = d->gres[m] < want ? d->gres[m] : want;
+                else
+                    d->gres[m] += take;
                 want -= take;
             }
         }

@@ -44,7 +44,7 @@ struct attempt {
 
 /* place.c */
 uint32_t tasks_most(const struct attempt *a, uint32_t i, uint32_t want);
-uint32_t cores_for(const struct request *q, const struct node *n, uint32_t tasks);
+uint32_t cores_for(const struct attempt *a, const struct node *n, uint32_t tasks);
 bool pool_matches(const struct pool *p, const struct req_gres *g);
 /* On the first k candidates of v; false: it does not fit after all. */
 bool place_on(struct attempt *a, const struct candidate *v, uint32_t k, struct placement *out);

@@ -137,7 +137,7 @@ void leaf_look(struct attempt *a, uint32_t leaf)
         uint32_t tasks = node_suits(a, i) ? tasks_most(a, i, a->q->ntasks ? a->q->ntasks : 1) : 0;
         if (tasks == 0)
             continue;
-        uint32_t used = cores_for(a->q, &c->node[i], tasks), cores = a->rooms->v[i].cores;
+        uint32_t used = cores_for(a, &c->node[i], tasks), cores = a->rooms->v[i].cores;
         a->v[a->n++] = (struct candidate){
             .node = i, .tasks = tasks, .weight = nodes_weight(&c->node[i]),
             .line = c->node[i].line, .gpu = NONE, .cores = cores,

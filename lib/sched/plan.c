@@ -136,6 +136,14 @@ static usec_t shorter_limit(struct core *c, struct job *j, uint32_t part, usec_t
     return most > j->limit_min ? most : j->limit_min;
 }
 
+/* --deadline: a limit that may be lowered ends with it. */
+static usec_t limit_in_time(const struct job *j, usec_t limit, usec_t now)
+{
+    usec_t left = (j->deadline - now) / USEC_PER_SEC * USEC_PER_SEC;
+    bool gives = j->limit_min || !j->limit_given;
+    return j->deadline && gives && left > 0 && left < limit ? left : limit;
+}
+
 /* Is the partition open to jobs like this one? */
 static bool part_takes(const struct partition *pt, struct job *j, usec_t limit)
 {
@@ -202,12 +210,31 @@ static enum verdict start(struct core *c, struct job *j, uint32_t part,
     return run ? STARTED : BLOCKED;
 }
 
+/* ... under a limit that is shorter than what it asked for. */
+static enum verdict start_short(struct core *c, struct job *j, uint32_t part, usec_t limit,
+                                const struct placement *p, usec_t now, struct batch *out)
+{
+    const usec_t had = j->limit;
+    const bool given = j->limit_given;
+    j->limit_asked = given ? had : LIMIT_NOT_GIVEN;
+    j->limit = limit;
+    j->limit_given = true;
+    enum verdict v = start(c, j, part, p, now, out);
+    if (j->state == JOB_PENDING) { /* an array's other tasks keep what they asked for */
+        j->limit = had;
+        j->limit_given = given;
+        j->limit_asked = 0;
+    }
+    return v;
+}
+
 static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_t now,
                              struct batch *out)
 {
     const struct partition *pt = &c->part[part];
     struct placement p = {0};
-    usec_t limit = parts_limit(pt, j->limit_given ? j->limit : 0);
+    const usec_t asked = parts_limit(pt, j->limit_given ? j->limit : 0);
+    usec_t limit = limit_in_time(j, asked, now);
     enum verdict v = BLOCKED;
     if (!part_takes(pt, j, limit))
         return UNAVAILABLE;
@@ -226,17 +253,10 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
         return COUNTED_OUT;
     }
     if (fits_now(c, j, part, now + plan_span(j, limit), &p)) {
-        v = start(c, j, part, &p, now, out);
+        v = limit == asked ? start(c, j, part, &p, now, out)
+                           : start_short(c, j, part, limit, &p, now, out);
     } else if ((limit = shorter_limit(c, j, part, now, limit, &p)) != SPAN_INFINITE) {
-        const usec_t had = j->limit;
-        const bool given = j->limit_given;
-        j->limit = limit;
-        j->limit_given = true;
-        v = start(c, j, part, &p, now, out);
-        if (j->state == JOB_PENDING) { /* an array's other tasks keep what they asked for */
-            j->limit = had;
-            j->limit_given = given;
-        }
+        v = start_short(c, j, part, limit, &p, now, out);
     } else if (!could_run(c, j, part, &p)) {
         v = UNAVAILABLE;
     } else {

@@ -121,6 +121,17 @@ static void class_leave(struct core *c, struct job *j)
     memset(k, 0, sizeof *k);
 }
 
+/* sbatch(1) --partition: those of a higher tier are considered first. */
+static void part_put(const struct core *c, struct jobclass *k, uint32_t part)
+{
+    uint32_t at = k->parts;
+    k->part = xrealloc(k->part, (k->parts + 1) * sizeof *k->part);
+    for (; at > 0 && c->part[k->part[at - 1]].conf.priority_tier < c->part[part].conf.priority_tier; at--)
+        k->part[at] = k->part[at - 1];
+    k->part[at] = part;
+    k->parts++;
+}
+
 void class_parts(struct core *c, struct jobclass *k, const char *names)
 {
     if (k->parts_gen == c->nodes_gen)
@@ -133,10 +144,8 @@ void class_parts(struct core *c, struct jobclass *k, const char *names)
         while (i < c->parts && (strncmp(c->part[i].conf.name, names, n) != 0 ||
                                 c->part[i].conf.name[n] != '\0'))
             i++;
-        if (i < c->parts) {
-            k->part = xrealloc(k->part, (k->parts + 1) * sizeof *k->part);
-            k->part[k->parts++] = i;
-        }
+        if (i < c->parts)
+            part_put(c, k, i);
         names += n + (names[n] == ',');
     }
 }

@@ -103,7 +103,7 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
     X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until) \
-    X(preempt_at) X(predicted) X(limit_min)
+    X(preempt_at) X(predicted) X(limit_min) X(limit_asked) X(alone)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {
@@ -443,8 +443,7 @@ int core_load_end(struct core *c, usec_t now, struct err *err)
             job_limit_timers(c, j);
         if (j->preempt_at)
             timer_add(c, j->preempt_at, TIMER_PREEMPT, j->id);
-        if (j->deadline)
-            timer_add(c, j->deadline, TIMER_DEADLINE, j->id);
+        job_deadline_timer(c, j);
         if (job_state_finished((enum job_state)j->state) && !j->alloc)
             timer_add(c, j->end + c->policy.job_keep, TIMER_PURGE, j->id);
         if (j->client_lost && c->policy.inactive_limit)

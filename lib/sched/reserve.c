@@ -159,7 +159,8 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
     class_take(c, j);
     j->resv = xcalloc(1, sizeof *j->resv);
     *j->resv = (struct reservation){.job = j, .part = part, .end = span,
-                                    .exclusive = job_exclusive(c, j)};
+                                    .exclusive = job_exclusive(c, j) ||
+                                                 c->part[part].conf.oversubscribe_exclusive};
     GROW(c->resv, c->resv_cap, c->resv_count + 1);
     memmove(c->resv + at + 1, c->resv + at, (c->resv_count - at) * sizeof *c->resv);
     c->resv[at] = j->resv;

@@ -569,6 +569,8 @@ bool timeline_serves(struct core *c, uint32_t node, const struct demand *d, bool
 usec_t timeline_next(struct core *c, uint32_t node, usec_t t)
 {
     const struct line *l = line_of(c, node);
+    if (t <= c->now && l->holds && l->hold[0].end <= c->now) /* late: over in the next instant */
+        return c->now + 1;
     if (l->takes) {
         uint32_t i = level_find(l, t);
         while (i < l->levels && level_at(l, i)->at <= t)

@@ -82,6 +82,7 @@ static int limit_take(struct update *u, usec_t limit, struct err *err)
         return denied("only operators raise a job's time limit", err);
     j->limit = limit;
     j->limit_given = true;
+    j->limit_asked = 0;
     if (j->state == JOB_RUNNING)
         job_limit_timers(u->c, j);
     return 0;
@@ -267,7 +268,6 @@ static int up_deadline(struct update *u, const struct key *k, struct err *err)
     if (deadline <= u->now)
         return err_set(err, SL_EINVAL_TIME, "Deadline=%s is in the past", u->value);
     u->j->deadline = deadline;
-    timer_add(u->c, deadline, TIMER_DEADLINE, u->j->id);
     return 0;
 }
 
@@ -488,6 +488,7 @@ static int update_one(struct update *u, struct err *err)
         return rc;
     }
     tenant_follow(u->c, j, u->out);
+    job_deadline_timer(u->c, j);
     j->prio_made = 0;
     priority_set(u->c, j, u->now);
     job_gate(u->c, j, u->now);

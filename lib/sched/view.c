@@ -70,6 +70,43 @@ static uint32_t shares_held(const struct node *n, const struct alloc_node *k, ui
     return parts * n->pool[p].share / n->gpu_whole;
 }
 
+/* What an allocation has of gres of that name and type (0: any). */
+static uint32_t gres_held(const struct core *c, const struct alloc *a, uint32_t name, uint32_t type,
+                          bool share)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct node *n = &c->node[a->node[i].node];
+        for (uint32_t p = 0; p < n->pools_count; p++)
+            if (a->node[i].gres[p] && n->pool[p].name == name && (!type || n->pool[p].type == type))
+                sum += (uint32_t)bs_count(a->node[i].gres[p], BS_WORDS(n->pool[p].count));
+            else if (share && n->pool[p].name == name)
+                sum += shares_held(n, &a->node[i], p);
+    }
+    return sum;
+}
+
+/* --exclusive: it has gres that it did not name. */
+static void tres_gres_more(const struct core *c, const struct job *j, struct buf *b)
+{
+    const struct request *q = &c->request[j->request];
+    uint32_t said[GRES_POOLS_MAX + GRES_ITEMS_MAX], n = 0;
+    for (uint32_t g = 0; g < q->gres_count; g++)
+        said[n++] = q->gres[g].name;
+    for (uint32_t i = 0; i < j->alloc->count; i++) {
+        const struct alloc_node *k = &j->alloc->node[i];
+        for (uint32_t p = 0; p < c->node[k->node].pools_count; p++) {
+            uint32_t name = c->node[k->node].pool[p].name, at = 0;
+            while (at < n && said[at] != name)
+                at++;
+            if (!k->gres[p] || at < n || n == sizeof said / sizeof *said)
+                continue;
+            said[n++] = name;
+            buf_printf(b, ",gres/%s=%u", text_of(c, name), gres_held(c, j->alloc, name, 0, false));
+        }
+    }
+}
+
 static void tres_gres(const struct core *c, const struct job *j, struct buf *b)
 {
     const struct alloc *a = j->alloc;
@@ -82,20 +119,12 @@ static void tres_gres(const struct core *c, const struct job *j, struct buf *b)
                        q->gres[i].type ? ":" : "", text_of(c, q->gres[i].type), size.gres[i]);
         return;
     }
-    for (uint32_t g = 0; g < q->gres_count; g++) {
-        uint32_t sum = 0;
-        for (uint32_t i = 0; i < a->count; i++) {
-            const struct node *n = &c->node[a->node[i].node];
-            for (uint32_t p = 0; p < n->pools_count; p++)
-                if (a->node[i].gres[p] && n->pool[p].name == q->gres[g].name &&
-                    (q->gres[g].type == 0 || n->pool[p].type == q->gres[g].type))
-                    sum += (uint32_t)bs_count(a->node[i].gres[p], BS_WORDS(n->pool[p].count));
-                else if (q->gres[g].share && n->pool[p].name == q->gres[g].name)
-                    sum += shares_held(n, &a->node[i], p);
-        }
+    for (uint32_t g = 0; g < q->gres_count; g++)
         buf_printf(b, ",gres/%s%s%s=%u", text_of(c, q->gres[g].name),
-                   q->gres[g].type ? ":" : "", text_of(c, q->gres[g].type), sum);
-    }
+                   q->gres[g].type ? ":" : "", text_of(c, q->gres[g].type),
+                   gres_held(c, a, q->gres[g].name, q->gres[g].type, q->gres[g].share));
+    if (job_exclusive(c, j))
+        tres_gres_more(c, j, b);
 }
 
 static const char *tres_text(const struct core *c, const struct job *j, uint32_t cpus,
