@@ -46,9 +46,10 @@
 #include <sys/types.h>
 
 /* Bounds and intervals of the controller. */
-#define QUERY_ROWS_PER_TURN 2000u        /* rows formatted before other work gets its turn */
+#define QUERY_ROWS_PER_PAGE 250u         /* rows formatted before another query gets its turn */
+#define QUERY_USEC_PER_TURN 1000         /* ... and all queries together before other work does */
 #define QUERY_CHUNK_BYTES (256u << 10)   /* one QUERY_ROWS frame */
-#define SESSION_HELD_BYTES_MAX (8u << 20) /* query rows waiting for a commit */
+#define SESSION_QUEUE_BYTES (512u << 10)  /* rows that wait for a commit, and for the client */
 #define BLOB_CACHE_BYTES_MAX (8u << 20)  /* scripts and environments kept for launches */
 #define USER_CACHE_USEC (300 * USEC_PER_SEC)
 #define REATTACH_USEC (60 * USEC_PER_SEC) /* clients of a former controller may come back */
@@ -64,6 +65,7 @@ struct helper;
 struct loop;
 struct nodes;
 struct persist;
+struct queries;
 struct sessions;
 struct users;
 struct watches;
@@ -86,6 +88,7 @@ struct ctld {
     struct sessions *sessions;
     struct nodes *nodes;
     struct watches *watches;
+    struct queries *queries;
     struct blobs *blobs;
     struct users *users;
     struct acct *acct;

@@ -41,9 +41,15 @@ struct query {
     uint32_t *ids;          /* the only jobs to look at; NULL: every one. Nodes by name */
     size_t ids_count;
     uint32_t cursor;        /* of the kind's walk */
-    struct event *pump;
     struct acct_query *acct; /* instead of all this */
     struct query *prev, *next; /* of the session */
+    bool ready;                /* in the ring */
+    struct query *ring_prev, *ring_next;
+};
+
+struct queries {
+    struct query *ring; /* those that can send; the first is next */
+    struct event *pump;
 };
 
 /* A partition, reservation or license. */
@@ -66,7 +72,7 @@ struct query_kind {
 
 static bool page_full(const struct page *p)
 {
-    return p->end || p->visited >= QUERY_ROWS_PER_TURN || p->cells.len >= QUERY_CHUNK_BYTES;
+    return p->end || p->visited >= QUERY_ROWS_PER_PAGE || p->cells.len >= QUERY_CHUNK_BYTES;
 }
 
 static void row_put(struct query *q, struct page *p, struct cell_source *src)
@@ -283,13 +289,38 @@ static const struct query_kind kinds[] = {
     {"stats", FIELD_OF_NONE, walk_stats, NULL},
 };
 
+/* ---- whose turn it is -------------------------------------------------------------------- */
+
+static void pump_arm(struct queries *all)
+{
+    struct timeval zero = {0, 0};
+    if (!evtimer_pending(all->pump, NULL))
+        event_add(all->pump, &zero);
+}
+
+static void ring_enter(struct query *q)
+{
+    struct queries *all = q->s->d->queries;
+    if (q->ready)
+        return;
+    DL_APPEND2(all->ring, q, ring_prev, ring_next);
+    q->ready = true;
+    pump_arm(all);
+}
+
+static void ring_leave(struct query *q)
+{
+    if (q->ready)
+        DL_DELETE2(q->s->d->queries->ring, q, ring_prev, ring_next);
+    q->ready = false;
+}
+
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static void query_free(struct query *q)
 {
     DL_DELETE(q->s->queries, q);
-    if (q->pump)
-        event_free(q->pump);
+    ring_leave(q);
     hostlist_destroy(q->hosts);
     arena_fini(&q->arena);
     arena_fini(&q->row);
@@ -308,12 +339,6 @@ void query_session_gone(struct session *s)
     }
 }
 
-static void query_arm(struct query *q)
-{
-    struct timeval zero = {0, 0};
-    event_add(q->pump, &zero);
-}
-
 void query_resume(struct session *s)
 {
     struct query *q;
@@ -323,21 +348,17 @@ void query_resume(struct session *s)
     DL_FOREACH(s->queries, q) {
         if (q->acct)
             acct_query_pause(q->acct, false);
-        else if (!evtimer_pending(q->pump, NULL))
-            query_arm(q);
+        else
+            ring_enter(q);
     }
 }
 
-static void query_pump(evutil_socket_t fd, short what, void *arg)
+/* One page; frees the query behind the last. */
+static void query_page(struct query *q)
 {
-    struct query *q = arg;
     struct page p = {.rows = 0};
     Sl__QueryRows m = SL__QUERY_ROWS__INIT;
-    (void)fd;
-    (void)what;
 
-    if (session_full(q->s)) /* query_resume() comes when it has drained */
-        return;
     buf_init(&p.cells);
     q->kind->walk(q, &p);
     m.rows = p.rows;
@@ -349,8 +370,43 @@ static void query_pump(evutil_socket_t fd, short what, void *arg)
     buf_fini(&p.cells);
     if (p.end)
         query_free(q);
-    else
-        query_arm(q);
+    else if (!session_full(q->s)) /* else query_resume() comes when it has drained */
+        ring_enter(q);
+}
+
+/* The queries' part of a turn of the loop. */
+static void queries_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct queries *all = arg;
+    usec_t until = clock_mono_usec() + QUERY_USEC_PER_TURN;
+    (void)fd;
+    (void)what;
+
+    while (all->ring) {
+        struct query *q = all->ring;
+        ring_leave(q);
+        query_page(q);
+        if (clock_mono_usec() >= until)
+            break;
+    }
+    if (all->ring)
+        pump_arm(all);
+}
+
+struct queries *queries_create(struct ctld *d)
+{
+    struct queries *all = xcalloc(1, sizeof(*all));
+    all->pump = evtimer_new(d->base, queries_pump, all);
+    ASSERT(all->pump);
+    return all;
+}
+
+void queries_destroy(struct queries *all)
+{
+    if (!all)
+        return;
+    event_free(all->pump);
+    free(all);
 }
 
 /* ---- the request ---------------------------------------------------------------------------------- */
@@ -533,8 +589,8 @@ void query_handle(struct ctld *d, struct session *s, struct wire_msg *m)
         session_error(s, m->tag, &err);
         return;
     }
-    q->pump = evtimer_new(d->base, query_pump, q);
-    ASSERT(q->pump);
-    /* short answers at once: most queries are one page */
-    query_pump(-1, 0, q);
+    if (!d->queries->ring)
+        query_page(q); /* at once: most answers are one page */
+    else
+        ring_enter(q);
 }

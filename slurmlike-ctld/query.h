@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * query: tables of jobs, steps, nodes, partitions, settings and counters,
- * streamed row by row as the cells that were asked for.
+ * streamed page by page as the cells that were asked for.
  *
- * A query walks a cursor: at most QUERY_ROWS_PER_TURN rows a turn of the loop,
- * and none while its client does not read. So it is not a snapshot: a row is as it
+ * Queries cannot slow the controller down, however many there are: they stand in one
+ * ring, each gets a page in its turn, and all of them together get
+ * QUERY_USEC_PER_TURN of a turn of the loop. One whose client does not read leaves the
+ * ring until it does. So an answer is not a picture of one instant: a row is as it
  * was when it was printed. Accounting ("acct_job") is acct.c's.
  */
 #ifndef SL_CTLD_QUERY_H
@@ -12,6 +14,9 @@
 
 #include "session.h"
 
+/* Destroyed after the sessions, whose queries it holds. */
+struct queries *queries_create(struct ctld *d);
+void queries_destroy(struct queries *all);
 void query_handle(struct ctld *d, struct session *s, struct wire_msg *m);
 /* The session can take rows again. */
 void query_resume(struct session *s);

@@ -207,6 +207,7 @@ static void session_accepted(struct wire_link *l, void *arg)
     holder_change(all, s->uid, 1);
     s->held_last = &s->held_first;
     HASH_ADD(hh, all->by_id, id, sizeof(s->id), s);
+    wire_link_set_full(l, SESSION_QUEUE_BYTES);
     wire_link_set_ops(l, &session_ops, s);
 }
 
@@ -356,7 +357,7 @@ void session_refuse_held(struct ctld *d, uint64_t id, uint32_t tag, const struct
 
 bool session_full(const struct session *s)
 {
-    return s->held_bytes > SESSION_HELD_BYTES_MAX || wire_link_full(s->link);
+    return s->held_bytes > SESSION_QUEUE_BYTES || wire_link_full(s->link);
 }
 
 size_t sessions_queued(const struct ctld *d)

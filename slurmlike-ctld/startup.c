@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "nodes.h"
 #include "persist.h"
+#include "query.h"
 #include "session.h"
 #include "setup/setup.h"
 #include "users.h"
@@ -113,6 +114,7 @@ static int parts_create(struct ctld *d, struct err *err)
     d->persist = persist_create();
     d->sessions = sessions_create(d);
     d->watches = watches_create(d);
+    d->queries = queries_create(d);
     d->blobs = blobs_create(BLOB_CACHE_BYTES_MAX);
     d->users = users_create();
     nodes_create(d);
@@ -201,6 +203,7 @@ void startup_unload(struct ctld *d)
     store_close(d->reader_store);
     store_close(d->store);
     watches_destroy(d->watches);
+    queries_destroy(d->queries);
     nodes_destroy(d->nodes);
     blobs_destroy(d->blobs);
     users_destroy(d->users);

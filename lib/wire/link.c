@@ -179,9 +179,14 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     link_leave(l);
 }
 
+static size_t full_bytes(const struct wire_link *l)
+{
+    return l->full_bytes ? l->full_bytes : FULL_BYTES;
+}
+
 static void link_drained(struct wire_link *l)
 {
-    if (!l->was_full || chan_queued(&l->chan) > FULL_BYTES / 2)
+    if (!l->was_full || chan_queued(&l->chan) > full_bytes(l) / 2)
         return;
     l->was_full = false;
     if (l->state == LINK_UP && l->ops && l->ops->drained)
@@ -504,7 +509,12 @@ size_t wire_link_queued(const struct wire_link *l)
 
 bool wire_link_full(const struct wire_link *l)
 {
-    return chan_queued(&l->chan) > FULL_BYTES;
+    return chan_queued(&l->chan) > full_bytes(l);
+}
+
+void wire_link_set_full(struct wire_link *l, size_t bytes)
+{
+    l->full_bytes = bytes;
 }
 
 void wire_link_pause_reading(struct wire_link *l, bool pause)

@@ -30,6 +30,7 @@ struct wire_link {
     bool announced; /* ops->up was called */
     bool paused;
     bool was_full;
+    size_t full_bytes; /* 0: the default */
     unsigned depth; /* callbacks and own functions that still use this struct */
     int msg_fd;     /* came with the message being delivered, or -1 */
 

@@ -173,7 +173,9 @@ int wire_link_send_fd(struct wire_link *l, enum wire_type type, uint32_t tag,
 /* The fd that came with the message being delivered, or -1; the caller owns it. */
 int wire_link_take_fd(struct wire_link *l);
 size_t wire_link_queued(const struct wire_link *l); /* bytes waiting to be written */
-bool wire_link_full(const struct wire_link *l);     /* over CLIENT_OUTQ_BYTES_MAX/4: pause producing */
+/* More wait than CLIENT_OUTQ_BYTES_MAX/4, or than was set: pause producing. */
+bool wire_link_full(const struct wire_link *l);
+void wire_link_set_full(struct wire_link *l, size_t bytes);
 void wire_link_pause_reading(struct wire_link *l, bool pause);
 void wire_link_set_ops(struct wire_link *l, const struct wire_link_ops *ops, void *arg);
 void *wire_link_arg(const struct wire_link *l);

@@ -2,6 +2,7 @@
 """squeue(1) field by field and option by option: what a user reads in a column."""
 import json
 import os
+import signal
 
 import pytest
 
@@ -146,3 +147,23 @@ def test_sort_by_several_keys(cluster, keys, order):
 
 def test_localhost_is_this_machine(cluster):
     assert squeue(cluster, "-w", "localhost") == squeue(cluster, "-w", os.uname().nodename.split(".")[0])
+
+
+def test_a_storm_of_queries_is_answered_whole_and_disturbs_no_one(cluster):
+    """Many clients at once, and one that stops reading in the middle of megabytes."""
+    comment = "c" * 4000
+    for _ in range(150):
+        cluster.sbatch("-H", "-J", "storm", "--comment", comment, "-o", "/dev/null", wrap="true")
+    deaf = cluster.popen("squeue", "-h", "-n", "storm", "-O", "Comment:4090,SubmitLine:4090")
+    deaf.send_signal(signal.SIGSTOP)
+    clients = [cluster.popen("sh", "-c", "for k in 1 2 3 4 5; do squeue -h -n storm -o %A | sort -u | wc -l; done")
+               for _ in range(20)]
+    job = cluster.sbatch("-o", "/dev/null", wrap="true")
+    assert cluster.wait_done(job) == "COMPLETED"
+    for c in clients:
+        out, err = c.communicate(timeout=60)
+        assert (out.split(), err) == (["150"] * 5, ""), err
+    deaf.send_signal(signal.SIGCONT)
+    out, err = deaf.communicate(timeout=60)
+    assert (deaf.returncode, err, len(out.splitlines())) == (0, "", 150)
+    cluster.ok("scancel", "-n", "storm")
