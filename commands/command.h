@@ -39,12 +39,17 @@ struct command_option {
     const char *env; /* input variable or NULL */
 };
 /* What all query commands have behind their own rows: --help, --usage, --version and
- * --verbose, and those that look at clusters --clusters and --federation. */
+ * --verbose, and those that say so --clusters and --federation, --json and --yaml. */
 struct command_shared {
-    bool help, usage, version, verbose, federated;
+    bool help, usage, version, verbose, federated, json, yaml;
     const char *clusters;
 };
 extern struct command_shared command_shared;
+/* --json or --yaml. */
+static inline bool command_structured(void)
+{
+    return command_shared.json || command_shared.yaml;
+}
 
 /* A query command as its edges see it. */
 struct command {
@@ -53,6 +58,7 @@ struct command {
     const char *usage;                    /* behind the name: "[OPTIONS] [JOB...]" */
     bool operands;                        /* words may stand beside options */
     bool clusters;                        /* has --clusters and --federation */
+    bool structured;                      /* has --json and --yaml */
     void (*help)(const struct command *cmd); /* instead of command_help() */
     /* The rest is for command_show(). NULL: there is no such thing. */
     bool (*answered)(void);        /* without the controller (--helpformat) */

@@ -24,6 +24,11 @@ static const struct command_option of_clusters[] = {
     {"sibling", 0, NULL, "accepted: there is one cluster", NULL, &command_shared.federated, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
+static const struct command_option of_structured[] = {
+    {"json", 0, NULL, "print as JSON", NULL, &command_shared.json, NULL},
+    {"yaml", 0, NULL, "print as YAML", NULL, &command_shared.yaml, NULL},
+    {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+};
 #define ROWS_MAX 96u
 
 static bool has_name(const struct command_option *rows, size_t count, const char *name)
@@ -59,6 +64,8 @@ static void rows_all(const struct command *cmd, struct command_option *rows)
     count = rows_add(rows, count, shared);
     if (cmd->clusters)
         count = rows_add(rows, count, of_clusters);
+    if (cmd->structured)
+        count = rows_add(rows, count, of_structured);
     qsort(rows, count, sizeof(*rows), by_name);
     rows[count] = (struct command_option){NULL, 0, NULL, NULL, NULL, NULL, NULL};
 }

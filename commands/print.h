@@ -21,9 +21,11 @@ void print_header(const struct field_format *f, FILE *out);
 void print_row(const struct field_format *f, const char *const *cells, struct buf *scratch,
                FILE *out);
 
-/* {"meta": {...}, "errors": [], "<name>": [ row, row, ... ]}, row by row. */
+/* {"meta": {...}, "errors": [], "warnings": [], "<name>": [ row, row, ... ]}, row by row, as
+ * JSON or, with --yaml, as YAML. */
 struct print_json {
     FILE *out;
+    struct print_yaml *yaml;
     const char *command, *name;
     size_t rows;
     bool begun; /* by the first row or the end: an error before it prints no JSON */
@@ -40,7 +42,7 @@ void print_json_end(struct print_json *j);
 /* The answer to a request that changes something: an error for each object that failed.
  * Returns how many there are. */
 size_t print_json_ack(const char *command, const Sl__Ack *ack, FILE *out);
-/* {"meta": {...}, "errors": [], name: value}; takes value over. */
+/* {"meta": {...}, "errors": [], "warnings": [], name: value}; takes value over. */
 void print_json_value(const char *command, const char *name, struct json_t *value, FILE *out);
 
 #endif

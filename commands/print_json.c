@@ -2,7 +2,9 @@
 #include "print.h"
 
 #include "base/err.h"
+#include "command.h"
 #include "config.h"
+#include "print_yaml.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +14,48 @@ void print_json_begin(struct print_json *j, const char *command, const char *nam
     *j = (struct print_json){.out = out, .command = command, .name = name};
 }
 
+static json_t *meta_value(const char *command)
+{
+    return json_pack("{s:{s:s,s:s},s:s}", "plugin", "type", "command", "name", command, "version",
+                     PACKAGE_NAME " " PACKAGE_VERSION);
+}
+
+/* What every answer has beside its own: "meta", "errors", "warnings". */
+static json_t *root_value(const char *command, json_t *errors)
+{
+    return json_pack("{s:o,s:o,s:[]}", "meta", meta_value(command), "errors", errors, "warnings");
+}
+
+static void yaml_head(struct print_json *j, json_t *root)
+{
+    const char *key;
+    json_t *member;
+    j->yaml = print_yaml_open(j->out);
+    json_object_foreach(root, key, member)
+    {
+        print_yaml_key(j->yaml, key);
+        print_yaml_put(j->yaml, member);
+    }
+    print_yaml_key(j->yaml, j->name);
+    print_yaml_list(j->yaml);
+}
+
+static void json_head(struct print_json *j, json_t *root)
+{
+    char *text = json_dumps(root, 0);
+    if (text != NULL) /* "{...}" without its end */
+        fprintf(j->out, "%.*s, \"%s\": [", (int)strlen(text) - 1, text, j->name);
+    free(text);
+}
+
 static void head(struct print_json *j)
 {
-    if (!j->begun)
-        fprintf(j->out,
-                "{\"meta\": {\"plugin\": {\"type\": \"command\", \"name\": \"%s\"}, "
-                "\"version\": \"%s %s\"}, \"errors\": [], \"%s\": [",
-                j->command, PACKAGE_NAME, PACKAGE_VERSION, j->name);
+    if (j->begun)
+        return;
     j->begun = true;
+    json_t *root = root_value(j->command, json_array());
+    (command_shared.yaml ? yaml_head : json_head)(j, root);
+    json_decref(root);
 }
 
 static json_t *list_value(const char *cell)
@@ -135,8 +171,13 @@ json_t *print_json_object(const struct field *const *fields, size_t count, char 
 void print_json_put(struct print_json *j, json_t *row)
 {
     head(j);
-    fputs(j->rows++ == 0 ? "\n  " : ",\n  ", j->out);
-    json_dumpf(row, j->out, JSON_COMPACT);
+    if (j->yaml != NULL) {
+        print_yaml_put(j->yaml, row);
+    } else {
+        fputs(j->rows == 0 ? "\n  " : ",\n  ", j->out);
+        json_dumpf(row, j->out, JSON_COMPACT);
+    }
+    j->rows++;
     json_decref(row);
 }
 
@@ -149,19 +190,31 @@ void print_json_row(struct print_json *j, const struct field *const *fields, siz
 void print_json_end(struct print_json *j)
 {
     head(j);
-    fprintf(j->out, "%s]}\n", j->rows == 0 ? "" : "\n");
+    if (j->yaml != NULL) {
+        print_yaml_list_end(j->yaml);
+        print_yaml_close(j->yaml);
+        j->yaml = NULL;
+    } else
+        fprintf(j->out, "%s]}\n", j->rows == 0 ? "" : "\n");
 }
 
-static json_t *meta_value(const char *command)
-{
-    return json_pack("{s:{s:s,s:s},s:s}", "plugin", "type", "command", "name", command, "version",
-                     PACKAGE_NAME " " PACKAGE_VERSION);
-}
-
+/* Prints the members of an object, which it takes over. */
 static void root_print(json_t *root, FILE *out)
 {
-    json_dumpf(root, out, JSON_INDENT(2));
-    fputc('\n', out);
+    const char *key;
+    json_t *member;
+    if (command_shared.yaml) {
+        struct print_yaml *y = print_yaml_open(out);
+        json_object_foreach(root, key, member)
+        {
+            print_yaml_key(y, key);
+            print_yaml_put(y, member);
+        }
+        print_yaml_close(y);
+    } else {
+        json_dumpf(root, out, JSON_INDENT(2));
+        fputc('\n', out);
+    }
     json_decref(root);
 }
 
@@ -179,11 +232,13 @@ size_t print_json_ack(const char *command, const Sl__Ack *ack, FILE *out)
         json_array_append_new(errors, json_pack("{s:i,s:o}", "error_number", (int)ack->code, "error",
                                                 text_value(ack->text)));
     size_t count = json_array_size(errors);
-    root_print(json_pack("{s:o,s:o}", "meta", meta_value(command), "errors", errors), out);
+    root_print(root_value(command, errors), out);
     return count;
 }
 
 void print_json_value(const char *command, const char *name, json_t *v, FILE *out)
 {
-    root_print(json_pack("{s:o,s:[],s:o}", "meta", meta_value(command), "errors", name, v), out);
+    json_t *root = root_value(command, json_array());
+    json_object_set_new(root, name, v);
+    root_print(root, out);
 }

@@ -31,7 +31,7 @@ static struct {
     const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus,
         *nnodes, *nodelist, *partition, *qos, *start, *state, *timelimit_max,
         *timelimit_min, *units, *user, *wckeys;
-    bool allocations, allusers, brief, duplicates, helpformat, json, longform, noconvert,
+    bool allocations, allusers, brief, duplicates, helpformat, longform, noconvert,
         noheader, parsable, parsable2, truncate;
 } opt;
 
@@ -63,7 +63,6 @@ static const struct command_option options[] = {
     {"helpformat", 'e', NULL, "list the fields and exit", NULL, &opt.helpformat, NULL},
     {"jobs", 'j', "ids", "only these jobs or steps: 12, 12_3, 12.0, 12.batch",
      &opt.jobs, NULL, NULL},
-    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"name", 0, "names", "only jobs of these names", &opt.name, NULL, NULL},
     {"ncpus", 'I', "min[-max]", "only jobs of so many CPUs", &opt.ncpus, NULL, NULL},
@@ -95,7 +94,6 @@ static const struct command_option options[] = {
     {"user", 'u', "users", "only jobs of these users", &opt.user, NULL, NULL},
     {"wckeys", 'W', "names", "only jobs of these wckeys", &opt.wckeys, NULL, NULL},
     {"whole-hetjob", 0, "[yes|no", "heterogeneous jobs", NULL, NULL, NULL},
-    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -352,13 +350,13 @@ static int show(struct client *c, struct err *err)
 {
     struct arena a;
     arena_init(&a);
-    int rc = opt.json ? show_json(c, &a, err) : show_table(c, &a, err);
+    int rc = command_structured() ? show_json(c, &a, err) : show_table(c, &a, err);
     arena_fini(&a);
     return rc;
 }
 
 static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
-                                       .clusters = true, .answered = answered,
+                                       .clusters = true, .structured = true, .answered = answered,
                                        .check = options_check, .show = show};
 
 int main(int argc, char **argv)

@@ -16,7 +16,7 @@ static const char program[] = "scancel";
 static struct {
     const char *account, *name, *partition, *qos, *reservation, *signal, *state, *user, *nodelist,
         *wckey;
-    bool batch, full, hurry, interactive, json, me, quiet, verbose, ctld;
+    bool batch, full, hurry, interactive, me, quiet, verbose, ctld;
 } opt;
 
 static const struct command_option options[] = {
@@ -29,7 +29,6 @@ static const struct command_option options[] = {
     {"interactive", 'i', NULL, "ask before each job", NULL, &opt.interactive,
      "SCANCEL_INTERACTIVE"},
     {"jobname", 'n', "name", "only jobs of this name", &opt.name, NULL, "SCANCEL_NAME"},
-    {"json", 0, NULL, "print the result as JSON", NULL, &opt.json, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
     {"name", 0, "name", "only jobs of this name", &opt.name, NULL, NULL},
     {"nodelist", 'w', "nodes", "only jobs that use one of these nodes", &opt.nodelist, NULL,
@@ -188,7 +187,7 @@ static int send(Sl__CancelRequest *q, struct err *err)
     else {
         ack_forgive((Sl__Ack *)m.body);
         const Sl__Ack *ack = (const Sl__Ack *)m.body;
-        if (opt.json)
+        if (command_structured())
             rc = print_json_ack(program, ack, stdout) != 0 ? command_exit_error() : 0;
         else
             rc = command_ack(program, "Kill job error on job id", ack);
@@ -200,7 +199,7 @@ static int send(Sl__CancelRequest *q, struct err *err)
 
 static const struct command command = {.program = program, .options = options, .operands = true,
                                        .usage = "[OPTIONS] [job_id[_array_id][.step_id]...]",
-                                       .clusters = true};
+                                       .clusters = true, .structured = true};
 
 static int run(int argc, char **argv)
 {

@@ -10,7 +10,7 @@
 const char scontrol_program[] = "scontrol";
 
 static struct {
-    bool all, detail, future, hide, json, oneliner, quiet;
+    bool all, detail, future, hide, oneliner, quiet;
 } opt;
 
 static const struct command_option options[] = {
@@ -19,11 +19,9 @@ static const struct command_option options[] = {
     {"future", 'F', NULL, "nodes in state FUTURE too", NULL, &opt.future, NULL},
     {"help", 'h', NULL, "show this help and exit", NULL, &command_shared.help, NULL},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
-    {"json", 0, NULL, "show as JSON", NULL, &opt.json, NULL},
     {"oneliner", 'o', NULL, "one line for each record", NULL, &opt.oneliner, NULL},
     {"quiet", 'Q', NULL, "no informational messages", NULL, &opt.quiet, NULL},
     {"uid", 'u', "user", "updates as another user", NULL, NULL, NULL},
-    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -111,7 +109,7 @@ static void help(const struct command *cmd)
 
 static const struct command command = {.program = scontrol_program, .options = options,
                                        .usage = "[OPTIONS...] [COMMAND...]", .operands = true,
-                                       .clusters = true, .help = help};
+                                       .clusters = true, .structured = true, .help = help};
 
 /* ---- interactive --------------------------------------------------------------------- */
 
@@ -179,7 +177,7 @@ static int run(int argc, char **argv)
     if (!command_begin(&command, argc, argv, &at, &rc))
         return rc;
     s = (struct scontrol){.all = opt.all && !opt.hide, .detail = opt.detail,
-                          .oneliner = opt.oneliner, .quiet = opt.quiet, .json = opt.json};
+                          .oneliner = opt.oneliner, .quiet = opt.quiet, .json = command_structured()};
     if (client_init(&s.client, scontrol_program, &err) != 0)
         return command_fail(scontrol_program, &err);
     command_stdout_buffer();

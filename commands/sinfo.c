@@ -26,7 +26,6 @@ static const struct command_option options[] = {
     {"format", 'o', "format", "columns by letter: \"%P %.5a\"", &opt.format, NULL, "SINFO_FORMAT"},
     {"hide", 0, NULL, "no hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
-    {"json", 0, NULL, "print nodes as JSON", NULL, &opt.json, NULL},
     {"list-reasons", 'R', NULL, "why nodes are down, drained or failing", NULL, &opt.reasons, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noconvert", 0, NULL, "accepted: units are never converted", NULL, &opt.noconvert, NULL},
@@ -39,7 +38,6 @@ static const struct command_option options[] = {
      "SINFO_SORT"},
     {"states", 't', "states", "only nodes in these states", &opt.states, NULL, NULL},
     {"summarize", 's', NULL, "one line for each partition", NULL, &opt.summarize, NULL},
-    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -236,12 +234,12 @@ static int options_check(struct err *err)
 static int show(struct client *c, struct err *err)
 {
     return opt.reservations ? show_reservations(c, err)
-           : opt.json       ? show_json(c, err)
+           : command_structured()       ? show_json(c, err)
                             : show_table(c, err);
 }
 
 static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
-                                       .clusters = true, .check = options_check, .show = show,
+                                       .clusters = true, .structured = true, .check = options_check, .show = show,
                                        .iterate = &opt.iterate};
 
 int main(int argc, char **argv)

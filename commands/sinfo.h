@@ -10,7 +10,7 @@
 
 struct sinfo_opt {
     const char *format, *format2, *iterate, *nodes, *partition, *sort, *states;
-    bool node, all, local, dead, exact, help, hide, json, reasons, longform, noconvert, noheader,
+    bool node, all, local, dead, exact, help, hide, reasons, longform, noconvert, noheader,
         responding, summarize, usage, verbose, version, reservations;
 };
 extern struct sinfo_opt opt;

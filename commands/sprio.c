@@ -17,13 +17,12 @@ static const char program[] = "sprio";
 
 static struct {
     const char *format, *jobs, *partition, *sort, *user;
-    bool json, longform, noheader, norm, weights;
+    bool longform, noheader, norm, weights;
 } opt;
 
 static const struct command_option options[] = {
     {"format", 'o', "format", "columns by letter: \"%.15i %.10Y\"", &opt.format, NULL, "SPRIO_FORMAT"},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
-    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noheader", 'h', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"norm", 'n', NULL, "factors from 0 to 1 instead of weighted ones", NULL, &opt.norm, NULL},
@@ -314,7 +313,7 @@ static int show(struct client *c, struct err *err)
         sorting = &r;
         if (r.count > 1)
             qsort(r.v, r.count, sizeof(*r.v), row_compare);
-        if (opt.json)
+        if (command_structured())
             json_print(&r);
         else
             jobs_print(c, &r, &f);
@@ -324,7 +323,7 @@ static int show(struct client *c, struct err *err)
 }
 
 static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
-                                       .clusters = true, .show = show};
+                                       .clusters = true, .structured = true, .show = show};
 
 int main(int argc, char **argv)
 {

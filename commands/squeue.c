@@ -25,7 +25,7 @@ static const char states_default[] = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMP
 static struct {
     const char *account, *format, *format2, *iterate, *jobs, *licenses, *name, *nodelist, *partition, *qos,
         *reservation, *sort, *states, *steps, *user;
-    bool all, array, hide, json, longform, me, noconvert, noheader, priority, start, steps_set;
+    bool all, array, hide, longform, me, noconvert, noheader, priority, start, steps_set;
 } opt;
 
 static const struct command_option options[] = {
@@ -40,7 +40,6 @@ static const struct command_option options[] = {
     {"hide", 0, NULL, "no jobs of hidden partitions", NULL, &opt.hide, NULL},
     {"iterate", 'i', "seconds", "again and again", &opt.iterate, NULL, NULL},
     {"jobs", 'j', "[ids", "only these jobs", &opt.jobs, NULL, NULL},
-    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"licenses", 'L', "names", "only jobs that ask for these licenses", &opt.licenses, NULL, "SQUEUE_LICENSES"},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"me", 0, NULL, "only one's own jobs", NULL, &opt.me, NULL},
@@ -60,7 +59,6 @@ static const struct command_option options[] = {
      "SQUEUE_STATES"},
     {"steps", 's', "[ids", "steps instead of jobs", &opt.steps, &opt.steps_set, NULL},
     {"user", 'u', "names", "only jobs of these users", &opt.user, NULL, "SQUEUE_USERS"},
-    {"yaml", 0, NULL, "see --json", NULL, NULL, NULL},
     {NULL, 0, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -362,11 +360,11 @@ static int options_check(struct err *err)
 
 static int show(struct client *c, struct err *err)
 {
-    return opt.json ? show_json(c, err) : show_table(c, err);
+    return command_structured() ? show_json(c, err) : show_table(c, err);
 }
 
 static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
-                                       .clusters = true, .check = options_check, .show = show,
+                                       .clusters = true, .structured = true, .check = options_check, .show = show,
                                        .iterate = &opt.iterate};
 
 int main(int argc, char **argv)

@@ -16,7 +16,7 @@ static const char program[] = "sshare";
 
 static struct {
     const char *accounts, *format, *users;
-    bool all, helpformat, json, longform, noheader, parsable, parsable2, partition, users_only;
+    bool all, helpformat, longform, noheader, parsable, parsable2, partition, users_only;
 } opt;
 
 static const struct command_option options[] = {
@@ -24,7 +24,6 @@ static const struct command_option options[] = {
     {"all", 'a', NULL, "all users, not only oneself", NULL, &opt.all, NULL},
     {"format", 'o', "fields", "columns, see --helpformat", &opt.format, NULL, NULL},
     {"helpformat", 'e', NULL, "list the columns and exit", NULL, &opt.helpformat, NULL},
-    {"json", 0, NULL, "print as JSON", NULL, &opt.json, NULL},
     {"long", 'l', NULL, "more columns", NULL, &opt.longform, NULL},
     {"noheader", 'n', NULL, "no header line", NULL, &opt.noheader, NULL},
     {"parsable", 'p', NULL, "columns end in '|'", NULL, &opt.parsable, NULL},
@@ -140,7 +139,7 @@ static int show(struct client *c, struct err *err)
     if (rc < 0)
         return rc;
     rc = tenant_rows_get(&r, c, "assoc", columns, err);
-    if (rc == 0 && opt.json)
+    if (rc == 0 && command_structured())
         json_print(&r, users);
     else if (rc == 0)
         table_print(&r, &f, users);
@@ -156,7 +155,7 @@ static bool answered(void)
 }
 
 static const struct command command = {.program = program, .options = options, .usage = "[OPTIONS]",
-                                       .clusters = true, .answered = answered, .show = show};
+                                       .clusters = true, .structured = true, .answered = answered, .show = show};
 
 int main(int argc, char **argv)
 {

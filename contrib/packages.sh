@@ -3,11 +3,11 @@
 # sourced by contrib/quickstart.sh and testsuite/run.sh.
 PACKAGES_BUILD="gcc make autoconf automake libtool pkg-config protobuf-c-compiler
  libprotobuf-c-dev libconfig-dev libevent-dev libssl-dev libmunge-dev libhwloc-dev
- libpmix-dev libsqlite3-dev libjansson-dev libpcre2-dev liblzma-dev libcmocka-dev uthash-dev
+ libpmix-dev libsqlite3-dev libjansson-dev libpcre2-dev liblzma-dev libyaml-dev libcmocka-dev uthash-dev
  libopenmpi-dev libhdf5-openmpi-dev libdnnl-dev"
 PACKAGES_RUN="munge openmpi-bin"
 PACKAGES_DEMO="fortunes"
-PACKAGES_TEST="python3 python3-pytest python3-pexpect hpcc python3-mpi4py clang git
+PACKAGES_TEST="python3 python3-pytest python3-pexpect python3-yaml hpcc python3-mpi4py clang git
  procps iproute2 gdb man-db"
 
 # packages_install LIST: as root installs what is missing; as a user says what is.

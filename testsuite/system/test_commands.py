@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+import yaml
 
 from cluster import Cluster, wait_for
 
@@ -130,8 +131,35 @@ def test_queries_of_an_ordinary_user(cluster, users):
     (["scontrol", "--json", "show", "partition"], "partitions")])
 def test_json_is_whole_and_typed(cluster, argv, key):
     d = json.loads(cluster.ok(*argv))
-    assert d["errors"] == [] and d["meta"]["plugin"]["name"] == argv[0]
+    assert d["errors"] == d["warnings"] == [] and d["meta"]["plugin"]["name"] == argv[0]
     assert len(d[key]) > 0 and all(isinstance(row, dict) for row in d[key])
+
+
+@pytest.mark.parametrize("argv,key", [
+    (["squeue", "-t", "all"], "jobs"), (["squeue", "-s"], "steps"), (["sinfo"], "nodes"), (["sacct", "-j", "DONE"], "jobs"),
+    (["scontrol", "show", "node"], "nodes"), (["scontrol", "show", "config"], "config"), (["scontrol", "ping"], "pings"),
+    (["sshare", "-a"], "shares"), (["squeue", "-n", "nobody"], "jobs")])
+def test_yaml_says_the_same_as_json(cluster, argv, key):
+    argv = [str(cluster.done_job) if a == "DONE" else a for a in argv]
+
+    def moving(value):  # what the clock changes between two calls
+        if isinstance(value, list):
+            return [moving(v) for v in value]
+        if isinstance(value, dict):
+            return {k: moving(v) for k, v in value.items() if not re.search("time|free_mem|load|elapsed|last_busy", k)}
+        return value
+    as_json, text = json.loads(cluster.ok(*argv, "--json")), cluster.ok(*argv, "--yaml")
+    assert text.startswith("---\n") or text.startswith("meta:\n")
+    assert moving(yaml.safe_load(text)) == moving(as_json) and key in as_json
+    refused(cluster.run("sh", "-c", 'exec "$@" > /dev/full', "sh", *argv, "--yaml"), "standard output")
+
+
+def test_yaml_keeps_texts_texts(cluster):
+    for name in ("no", "null", "12:30", "1e3", "0x10", "a: b", "# x", "Ünïcödé", "a 'b' \"c\"", "~", "yes", "-", "1_000"):
+        job = cluster.sbatch("-H", "-J", name, wrap="true")
+        out = yaml.safe_load(cluster.ok("squeue", "--yaml", "-j", job))
+        assert out["jobs"][0]["name"] == name
+        cluster.ok("scancel", job)
 
 
 def test_json_values(cluster):
