@@ -9,6 +9,7 @@
 #include "sched/place.h"
 
 #include "base/buf.h"
+#include "sched/plan.h"
 #include "sched/request.h"
 
 #include <stdlib.h>
@@ -354,6 +355,7 @@ static bool attempt_init(struct attempt *a, struct core *c, const struct job *j,
     const struct partition *p = &c->part[part];
     *a = (struct attempt){.c = c, .q = q, .p = p, .rooms = rooms, .closed = closed,
                           .weight_most = NONE, .most = q->nodes_max, .gpu = NONE, .job = j->id};
+    a->span = plan_span(j, parts_limit(p, j->limit_given ? j->limit : 0));
     request_names(c, q);
     a->whole = q->exclusive || p->conf.oversubscribe_exclusive;
     for (uint32_t k = 0; k < q->gres_count; k++)
@@ -413,6 +415,8 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
         memset(a.leaf, 0, rooms->leafs * sizeof *a.leaf);
         a.n = 0;
         a.weight_most = c->weights[w];
+        free(a.spare);
+        a.spare = NULL;
         bool will_do = attempt_run(&a, &light);
         if (will_do) {
             free(out->node);
@@ -424,6 +428,7 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
     if (good)
         placement_measure(c, a.q, out);
     free(a.leaf);
+    free(a.spare);
     free(a.v);
     return good;
 }

@@ -36,10 +36,12 @@ struct attempt {
     uint32_t weight_most;    /* heavier nodes are left out */
     uint32_t gpu;            /* for the only share, when one was chosen; else NONE */
     uint32_t job;            /* its id */
+    usec_t span;             /* how long it is planned to run */
     struct leaf_try *leaf;   /* [leafs] */
     struct candidate *v;
     uint32_t n;
     uint32_t *avail, *take;  /* [pieces], [leafs]: of pick_nodes() */
+    uint64_t *spare;         /* [leafs]: node-seconds that stay free while it runs; NULL: not known */
 };
 
 /* place.c */
@@ -64,6 +66,8 @@ bool leaf_holds(const struct attempt *a, const struct leaf_room *r, const struct
 bool bounds_pass(struct attempt *a);
 bool node_suits(const struct attempt *a, uint32_t i); /* whatever is free on it */
 void leaf_look(struct attempt *a, uint32_t leaf); /* its candidates into v */
+/* At most so many nodes of the leaf take so many tasks. */
+uint32_t leaf_nodes(const struct attempt *a, uint32_t leaf, uint32_t tasks);
 
 /* place_gpu.c */
 /* Takes the item's shares of pool m for so many tasks into d->gpu, each of the fullest GPU

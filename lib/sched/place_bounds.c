@@ -98,6 +98,24 @@ bool bounds_pass(struct attempt *a)
     return true;
 }
 
+uint32_t leaf_nodes(const struct attempt *a, uint32_t leaf, uint32_t tasks)
+{
+    const struct leaf_try *t = &a->leaf[leaf];
+    uint32_t n = 0;
+    if (t->seen) {
+        for (uint32_t i = t->first; i < t->first + t->count; i++)
+            n += a->v[i].tasks >= tasks;
+        return n;
+    }
+    struct least l;
+    const struct leaf_room *r = rooms_leaf(a->rooms, a->c, leaf);
+    least_find(a, tasks, &l);
+    if (t->nodes == 0 || !leaf_holds(a, r, &l))
+        return 0;
+    n = a->whole ? r->idle : l.step < LEAF_STEPS ? r->roomy[l.step] : 0;
+    return n < t->nodes ? n : t->nodes;
+}
+
 /* ---- nodes of a leaf ----------------------------------------------------------------------- */
 
 bool node_suits(const struct attempt *a, uint32_t i)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which piece of the fabric: the smallest that is sufficient, the fullest first, so that
- * large pieces stay whole. Inside a piece the same rule again: a job that no leaf can hold
- * takes whole leafs (or whole pods, where that makes shorter ways) and, for the rest, the
- * leaf with least to spare.
+ * large pieces stay whole. How many nodes that takes is known then; which leafs give them,
+ * wherever they are, is fabric_fit()'s choice: the shortest ways between neighbours, and
+ * among equals the leafs that would have least free while the job runs.
  */
 #include "sched/place.h"
 
 #include "base/buf.h"
 #include "sched/request.h"
+#include "sched/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,24 @@
 #define LEAFS_LOOKED_AT 16 /* for one node: leafs with a fit, before the best is taken */
 #define LEAFS_SCORED_ALL 64 /* by score, which costs more: all of so many */
 #define LEAFS_SCORED 4
+#define FITS_TRIED 8 /* each finds leafs that cannot give what their summaries promised */
+
+/* How much of the leafs that are partly in use stays free while the job runs, a->spare: the
+ * less, the better it goes with those that run there. */
+static void spare_find(struct attempt *a)
+{
+    const struct core *c = a->c;
+    usec_t until = c->now + a->span;
+    a->spare = xcalloc(a->rooms->leafs + 1, sizeof *a->spare);
+    for (uint32_t l = 0; l < a->rooms->leafs; l++) {
+        uint32_t from = c->leaf_first[l], to = c->leaf_first[l + 1];
+        for (uint32_t k = from; a->leaf[l].nodes && k < to; k++) {
+            usec_t idle = timeline_idle(c, c->leaf_node[k]);
+            idle = idle < c->now ? c->now : idle;
+            a->spare[l] += idle < until ? (uint64_t)(until - idle) / USEC_PER_SEC : 0;
+        }
+    }
+}
 
 /* ---- one node ---------------------------------------------------------------------------------- */
 
@@ -25,7 +44,9 @@ static uint32_t leaf_next(const struct attempt *a, const struct least *want)
     uint32_t best = NONE;
     for (uint32_t l = 0; l < a->rooms->leafs; l++) {
         const struct leaf_try *t = &a->leaf[l];
-        if (t->seen || t->nodes == 0 || (best != NONE && t->cores >= a->leaf[best].cores))
+        if (t->seen || t->nodes == 0 || (best != NONE && t->cores > a->leaf[best].cores) ||
+            (best != NONE && t->cores == a->leaf[best].cores &&
+             (!a->spare || a->spare[l] >= a->spare[best])))
             continue;
         if (leaf_holds(a, &a->rooms->leaf[l], want))
             best = l;
@@ -52,6 +73,8 @@ bool place_one(struct attempt *a, struct placement *out)
     struct least want;
     least_find(a, tasks, &want);
     bool scored = gpu_scored(a);
+    if (a->whole && a->c->fabric && a->c->policy.fabric_choice == CHOOSE_NEAREST && !a->spare)
+        spare_find(a);
     uint32_t most = !scored                                ? LEAFS_LOOKED_AT
                     : a->rooms->leafs <= LEAFS_SCORED_ALL ? NONE
                                                            : LEAFS_SCORED;
@@ -152,7 +175,6 @@ static uint32_t full_count(struct attempt *a, uint32_t piece, uint32_t share)
             n += a->v[i].tasks >= share;
         for (uint32_t q = l; q != FABRIC_NO; q = f->piece[q].parent)
             a->avail[q] += n;
-        a->take[l] = 0;
     }
     return a->avail[piece];
 }
@@ -186,30 +208,8 @@ static uint32_t piece_pick(const struct attempt *a, uint32_t in, uint32_t level,
     return best;
 }
 
-/* Takes n nodes of the piece: from the smallest piece in it that holds them; when none
- * does, the largest is taken whole and the rest sought again. */
-static void take_pieces(struct attempt *a, uint32_t in, uint32_t n)
-{
-    const struct fabric *f = a->c->fabric;
-    uint32_t near = NONE;
-    while (n) {
-        uint32_t at = NONE, top = f->piece[in].level;
-        for (uint32_t level = 1; at == NONE && level < top; level++)
-            at = piece_pick(a, in, level, n, true, near);
-        for (uint32_t level = top - 1; at == NONE && level > 0; level--)
-            at = piece_pick(a, in, level, n, false, near);
-        at = at == NONE ? in : at; /* a leaf */
-        uint32_t some = a->avail[at] < n ? a->avail[at] : n;
-        n -= some;
-        near = at;
-        if (f->piece[at].level == 1)
-            leaf_take(a, at, some);
-        else
-            take_pieces(a, at, some);
-    }
-}
-
-/* The same with leafs alone: the fewest of them, wherever in the piece. */
+/* The fewest leafs, wherever in the piece: the smallest that holds the rest; when none does,
+ * the largest is taken whole. */
 static void take_leafs(struct attempt *a, uint32_t in, uint32_t n)
 {
     uint32_t near = NONE;
@@ -224,24 +224,6 @@ static void take_leafs(struct attempt *a, uint32_t in, uint32_t n)
     }
 }
 
-/* Links between neighbouring ranks, summed up, if `take` is carried out. */
-static uint64_t take_hops(const struct attempt *a, uint32_t piece)
-{
-    const struct fabric *f = a->c->fabric;
-    const struct fabric_piece *p = &f->piece[piece];
-    uint32_t last = NONE;
-    uint64_t hops = 0;
-    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
-        if (a->take[l] == 0)
-            continue;
-        hops += 2 * (uint64_t)(a->take[l] - 1);
-        if (last != NONE)
-            hops += fabric_hops(f, f->piece[last].first, f->piece[l].first);
-        last = l;
-    }
-    return hops;
-}
-
 static int by_cores(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
@@ -251,12 +233,10 @@ static int by_cores(const void *x, const void *y)
 }
 
 /* From each leaf as many as `take` says, those with least to spare; their number. */
-static uint32_t take_nodes(struct attempt *a, uint32_t piece, uint32_t share,
-                           struct candidate *pick)
+static uint32_t take_nodes(struct attempt *a, uint32_t share, struct candidate *pick)
 {
-    const struct fabric_piece *p = &a->c->fabric->piece[piece];
     uint32_t n = 0;
-    for (uint32_t l = p->leaf; l < p->leaf + p->leafs; l++) {
+    for (uint32_t l = 0; l < a->c->fabric->leafs; l++) {
         struct leaf_try *t = &a->leaf[l];
         uint32_t need = a->take[l];
         if (need == 0)
@@ -271,30 +251,72 @@ static uint32_t take_nodes(struct attempt *a, uint32_t piece, uint32_t share,
     return n;
 }
 
-/* k nodes that take the share, along the fabric. */
-static bool pick_nodes(struct attempt *a, uint32_t piece, uint32_t k, uint32_t share,
-                       struct placement *out)
+/* Puts the leafs of a placement, which stands along the fabric, into the order with the
+ * shortest ways. */
+static void ranks_order(const struct attempt *a, struct placement *p)
 {
-    uint32_t level = a->c->fabric->piece[piece].level;
-    if (full_count(a, piece, share) < k)
-        return false;
-    if (level == 1)
-        leaf_take(a, piece, k);
-    else
-        take_leafs(a, piece, k);
-    if (level > 2 && a->c->policy.fabric_choice == CHOOSE_NEAREST) { /* pods may be worth more than few leafs */
-        uint64_t hops = take_hops(a, piece);
-        full_count(a, piece, share);
-        take_pieces(a, piece, k);
-        if (hops <= take_hops(a, piece)) {
-            full_count(a, piece, share);
-            take_leafs(a, piece, k);
-        }
-    }
-    struct candidate *pick = xmalloc(k * sizeof *pick);
-    bool good = place_on(a, pick, take_nodes(a, piece, share, pick), out);
+    const struct core *c = a->c;
+    uint32_t *leaf = xmalloc((p->count + 1) * sizeof *leaf), n = 0, at = 0;
+    struct demand *out = xmalloc((p->count + 1) * sizeof *out);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (n == 0 || leaf[n - 1] != c->node[p->node[i].node].leaf)
+            leaf[n++] = c->node[p->node[i].node].leaf;
+    fabric_order(c->fabric, leaf, n);
+    for (uint32_t k = 0; k < n; k++)
+        for (uint32_t i = 0; i < p->count; i++)
+            if (c->node[p->node[i].node].leaf == leaf[k])
+                out[at++] = p->node[i];
+    memcpy(p->node, out, p->count * sizeof *out);
+    free(leaf);
+    free(out);
+}
+
+/* The nodes that `take` says, along the fabric. */
+static bool place_taken(struct attempt *a, uint32_t k, uint32_t share, struct placement *out)
+{
+    struct candidate *pick = xmalloc((k + 1) * sizeof *pick);
+    bool good = place_on(a, pick, take_nodes(a, share, pick), out);
     free(pick);
+    if (good && a->c->fabric->routers && a->c->policy.fabric_choice == CHOOSE_NEAREST)
+        ranks_order(a, out);
     return good;
+}
+
+/* k nodes that take the share, wherever they make the shortest ways. What leafs that were not
+ * looked at can give is a bound: those that are chosen are looked at, and when they give
+ * less the choice is made again. */
+static bool place_near(struct attempt *a, uint32_t k, uint32_t share, struct placement *out)
+{
+    const struct fabric *f = a->c->fabric;
+    for (uint32_t l = 0; l < f->leafs; l++)
+        a->avail[l] = leaf_nodes(a, l, share);
+    if (!a->spare)
+        spare_find(a);
+    for (int tries = 0; tries < FITS_TRIED; tries++) {
+        bool good = fabric_fit(f, a->avail, a->spare, k, a->take);
+        if (!good)
+            return false;
+        for (uint32_t l = 0; l < f->leafs; l++) {
+            if (a->take[l] == 0 || a->leaf[l].seen)
+                continue;
+            leaf_look(a, l);
+            a->avail[l] = leaf_nodes(a, l, share);
+            good = good && a->avail[l] >= a->take[l];
+        }
+        if (good)
+            return place_taken(a, k, share, out);
+    }
+    return false;
+}
+
+/* k nodes that take the share, of the piece. */
+static bool place_fewest(struct attempt *a, uint32_t piece, uint32_t k, uint32_t share,
+                         struct placement *out)
+{
+    full_count(a, piece, share);
+    memset(a->take, 0, a->c->fabric->leafs * sizeof *a->take);
+    take_leafs(a, piece, k);
+    return place_taken(a, k, share, out);
 }
 
 /* The piece's candidates, in a copy. */
@@ -330,7 +352,13 @@ static bool place_in(struct attempt *a, uint32_t piece, struct placement *out)
     if (plain && n >= a->at_least) {
         qsort(v, n, sizeof *v, by_tasks);
         uint32_t k = nodes_wanted(a, v, n, false), ntasks = q->ntasks ? q->ntasks : k;
-        good = k && pick_nodes(a, piece, k, (ntasks + k - 1) / k, out);
+        uint32_t share = k ? (ntasks + k - 1) / k : 0;
+        bool even = k && full_count(a, piece, share) >= k;
+        /* of leafs with parts of nodes free the fullest, which it is, is the better one */
+        bool near = a->c->policy.fabric_choice == CHOOSE_NEAREST &&
+                    (a->whole || a->c->fabric->piece[piece].level > 1);
+        good = (even && near && place_near(a, k, share, out)) ||
+               (even && place_fewest(a, piece, k, share, out));
     }
     if (!good)
         good = place_some(a, v, n, false, out);

@@ -566,6 +566,12 @@ bool timeline_serves(struct core *c, uint32_t node, const struct demand *d, bool
     return nodes_usable(n) && room_holds(n, &r, d, whole);
 }
 
+usec_t timeline_idle(const struct core *c, uint32_t node)
+{
+    const struct line *l = node < c->timeline.cap ? &c->timeline.line[node] : NULL;
+    return l && l->holds ? l->hold[l->holds - 1].end : 0;
+}
+
 usec_t timeline_next(struct core *c, uint32_t node, usec_t t)
 {
     const struct line *l = line_of(c, node);

@@ -61,6 +61,8 @@ const struct take *timeline_obstacle(struct core *c, uint32_t node, const struct
 bool timeline_serves(struct core *c, uint32_t node, const struct demand *d, bool whole);
 /* When something changes on the node after `t`: a hold or take ends. INT64_MAX: nothing. */
 usec_t timeline_next(struct core *c, uint32_t node, usec_t t);
+/* When the last of the jobs that run on the node is planned to be over; 0: there is none. */
+usec_t timeline_idle(const struct core *c, uint32_t node);
 
 int timeline_check(const struct core *c, struct err *err);
 

@@ -89,5 +89,14 @@ uint32_t fabric_hops(const struct fabric *f, uint32_t a, uint32_t b);
 uint32_t fabric_level(const struct fabric *f, uint32_t level, uint32_t *first);
 /* The smallest piece with all of positions first ... last. */
 uint32_t fabric_common(const struct fabric *f, uint32_t first, uint32_t last);
+/* n nodes of those that leafs have available, so that ways between neighbours are as short as
+ * they can be; among equals full leafs before roomy ones, then those with the least to spare.
+ * take[leafs]: how many of each. False: there are not so many, or the fabric is so large that
+ * it would take longer than some 20 ms to find out. */
+bool fabric_fit(const struct fabric *f, const uint32_t *avail, const uint64_t *spare, uint32_t n,
+                uint32_t *take);
+/* Puts leafs that stand in the fabric's order into one with shorter ways from each to the
+ * next, where there is one: between the groups of a dragonfly whose links are known. */
+void fabric_order(const struct fabric *f, uint32_t *leaf, uint32_t n);
 
 #endif

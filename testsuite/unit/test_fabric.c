@@ -277,6 +277,113 @@ static void damaged_recordings_do_no_harm(void **state)
     free(text);
 }
 
+/* ---- fitting ------------------------------------------------------------------------------ */
+
+static uint64_t take_hops(const struct fabric *f, const uint32_t *take)
+{
+    uint32_t last = FABRIC_NO;
+    uint64_t hops = 0;
+    for (uint32_t l = 0; l < f->leafs; l++) {
+        if (take[l] == 0)
+            continue;
+        hops += 2 * (uint64_t)(take[l] - 1);
+        if (last != FABRIC_NO)
+            hops += fabric_hops(f, f->piece[last].first, f->piece[l].first);
+        last = l;
+    }
+    return hops;
+}
+
+/* The shortest ways of any selection of leafs, each tried with as many nodes as it has. */
+static uint64_t hops_least(const struct fabric *f, const uint32_t *avail, uint32_t n)
+{
+    uint64_t best = UINT64_MAX;
+    for (uint32_t set = 1; set < 1u << f->leafs; set++) {
+        uint32_t take[16] = {0}, left = n;
+        for (uint32_t l = 0; l < f->leafs; l++) {
+            if (!(set >> l & 1) || avail[l] == 0)
+                continue;
+            take[l] = avail[l] < left ? avail[l] : left;
+            left -= take[l];
+        }
+        if (left == 0 && take_hops(f, take) < best)
+            best = take_hops(f, take);
+    }
+    return best;
+}
+
+static void fit_is_the_shortest_of_all_selections(void **state)
+{
+    struct err err = {0};
+    uint32_t seed = 1;
+    for (int kind = 0; kind < 3; kind++) { /* 12 leafs of 4: in threes; in twos of twos; routers */
+        static const char *const texts[] = {"fat-tree:radix=8", "fat-tree:radix=4,levels=4",
+                                            "dragonfly:a=4,p=4,h=1"};
+        struct fabric *f = fabric_generate(texts[kind], kind == 1 ? "n[0-23]" : "n[0-47]", &err);
+        assert_non_null(f);
+        assert_int_equal(f->leafs, 12);
+        for (int round = 0; round < 300; round++) {
+            uint32_t avail[12], take[12], all = 0, given = 0;
+            uint64_t spare[12] = {0};
+            for (uint32_t l = 0; l < 12; l++) {
+                seed = seed * 1664525u + 1013904223u;
+                avail[l] = (seed >> 20) % (f->piece[l].count + 1);
+                all += avail[l];
+            }
+            seed = seed * 1664525u + 1013904223u;
+            uint32_t n = all ? 1 + (seed >> 20) % all : 0;
+            assert_int_equal(fabric_fit(f, avail, spare, n, take), n > 0);
+            for (uint32_t l = 0; n && l < 12; l++) {
+                assert_true(take[l] <= avail[l]);
+                given += take[l];
+            }
+            assert_int_equal(given, n);
+            /* links between a dragonfly's groups count as if each began at the next router */
+            if (n && f->kind == FABRIC_TREE)
+                assert_int_equal(take_hops(f, take), hops_least(f, avail, n));
+            assert_false(fabric_fit(f, avail, spare, all + 1, take));
+        }
+        fabric_destroy(f);
+    }
+}
+
+static void fit_prefers_the_fullest_leaf_then_the_least_spare(void **state)
+{
+    struct err err = {0};
+    struct fabric *f = fabric_generate("fat-tree:radix=8", "n[0-47]", &err);
+    uint32_t avail[12] = {4, 3, 2, 2, 2, 4, 4, 4, 0, 0, 0, 0}, take[12];
+    uint64_t spare[12] = {0, 0, 20, 10, 30};
+    assert_true(fabric_fit(f, avail, spare, 2, take));
+    assert_int_equal(take[3], 2);
+    assert_true(fabric_fit(f, avail, spare, 3, take));
+    assert_int_equal(take[1], 3);
+    assert_true(fabric_fit(f, avail, spare, 6, take)); /* 4 + 2 in a pod */
+    assert_int_equal(take[0], 4);
+    assert_int_equal(take[3], 2);
+    fabric_destroy(f);
+}
+
+static void order_follows_the_links_of_a_dragonfly(void **state)
+{
+    struct err err = {0};
+    struct fabric *f = fabric_generate("dragonfly:a=4,p=2,h=2", "n[0-71]", &err);
+    /* group 0: routers 0 to 3, and so on; link q of group i leads to group i + q + 1 */
+    uint32_t leaf[] = {0, 1, 2, 3, 8, 9, 10, 11}, seen = 0;
+    uint64_t was = 0, is = 0;
+    for (uint32_t i = 1; i < 8; i++)
+        was += fabric_hops(f, f->piece[leaf[i - 1]].first, f->piece[leaf[i]].first);
+    fabric_order(f, leaf, 8);
+    for (uint32_t i = 0; i < 8; i++) {
+        seen |= 1u << leaf[i];
+        if (i)
+            is += fabric_hops(f, f->piece[leaf[i - 1]].first, f->piece[leaf[i]].first);
+    }
+    assert_int_equal(seen, 0xf0f);
+    assert_int_equal(is, 7 * 3); /* over the link between the two groups */
+    assert_true(is < was);
+    fabric_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +396,9 @@ int main(void)
         cmocka_unit_test(a_recorded_tree_is_found),
         cmocka_unit_test(recorded_rails_are_one_leaf),
         cmocka_unit_test(damaged_recordings_do_no_harm),
+        cmocka_unit_test(fit_is_the_shortest_of_all_selections),
+        cmocka_unit_test(fit_prefers_the_fullest_leaf_then_the_least_spare),
+        cmocka_unit_test(order_follows_the_links_of_a_dragonfly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
