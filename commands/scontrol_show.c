@@ -26,6 +26,7 @@ enum how {
     HOW_ARRAY,  /* the same, and only for tasks of an array */
     HOW_RANGE,  /* a pending job's "min-max" (field2) while the two differ */
     HOW_BOARDS, /* boards, of which we have no notion, in front of sockets, cores, threads */
+    HOW_OR,     /* the cell, or `none` when it is empty */
     HOW_UNLESS, /* only while field2 is empty */
 };
 
@@ -159,9 +160,9 @@ static const struct item partition_items[] = {
     {"AllowAccounts", FIELD_PART_ALLOW_ACCOUNTS, 0, HOW_LIST, NULL, false, false},
     {"DenyAccounts", FIELD_PART_DENY_ACCOUNTS, 0, HOW_LINE, NULL, false, false},
     {"AllowQos", FIELD_PART_ALLOW_QOS, 0, HOW_LIST, NULL, false, false},
-    {"AllocNodes", 0, 0, HOW_FIXED, "ALL", true, false},
+    {"AllocNodes", FIELD_PART_ALLOC_NODES, 0, HOW_LIST, NULL, true, false},
     {"Default", FIELD_PART_DEFAULT, 0, HOW_YESNO, NULL, false, false},
-    {"QoS", 0, 0, HOW_FIXED, "N/A", false, false},
+    {"QoS", FIELD_PART_QOS, 0, HOW_OR, "N/A", false, false},
     {"DefaultTime", FIELD_PART_TIME_DEFAULT, 0, HOW_SPAN, "NONE", true, false},
     {"DisableRootJobs", 0, 0, HOW_FIXED, "NO", false, false},
     {"GraceTime", FIELD_PART_GRACE, 0, HOW_TEXT, NULL, false, false},
@@ -178,6 +179,8 @@ static const struct item partition_items[] = {
     {"State", FIELD_PART_STATE, 0, HOW_TEXT, NULL, true, false},
     {"TotalCPUs", FIELD_PART_CPUS_TOTAL, 0, HOW_TEXT, NULL, false, false},
     {"TotalNodes", FIELD_PART_NODES_TOTAL, 0, HOW_TEXT, NULL, false, false},
+    {"PreemptMode", FIELD_PART_PREEMPT, 0, HOW_TEXT, NULL, true, false},
+    {"MaxCPUsPerNode", FIELD_PART_MAX_CPUS, 0, HOW_TEXT, NULL, false, false},
     {"DefMemPerCPU", FIELD_PART_DEF_MEM, 0, HOW_TEXT, NULL, true, false},
     {"MaxMemPerCPU", FIELD_PART_MAX_MEM_CPU, 0, HOW_TEXT, NULL, false, false},
     {"DefMemPerNode", FIELD_PART_DEF_MEM_NODE, 0, HOW_TEXT, NULL, false, false},
@@ -343,6 +346,9 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
             field_time(strtoll(cell3, NULL, 10) * USEC_PER_SEC, "Unknown", b);
             buf_putc(b, ']');
         }
+        break;
+    case HOW_OR:
+        buf_puts(b, cell[0] != '\0' ? cell : it->none);
         break;
     case HOW_FIXED:
         buf_puts(b, it->none);

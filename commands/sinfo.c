@@ -72,6 +72,7 @@ static int ask(struct client *c, struct sinfo_data *d, const struct field_format
     d->at.cpus_alloc = command_field(&d->arena, nodes, FIELD_NODE_CPUS_ALLOC);
     d->at.reason = command_field(&d->arena, nodes, FIELD_NODE_REASON);
     d->at.reason_user = command_field(&d->arena, nodes, FIELD_NODE_REASON_USER);
+    d->at.reason_uid = command_field(&d->arena, nodes, FIELD_NODE_REASON_UID);
     d->at.features = command_field(&d->arena, nodes, FIELD_NODE_FEATURES);
     d->at.part_name = command_field(&d->arena, parts, FIELD_PART_NAME);
     d->at.part_default = command_field(&d->arena, parts, FIELD_PART_DEFAULT);
@@ -82,7 +83,7 @@ static int ask(struct client *c, struct sinfo_data *d, const struct field_format
         else if (field->what == FIELD_OF_PARTITION)
             d->columns[i] = command_field(&d->arena, parts, field->id);
     }
-    nodes->all = parts->all = opt.all;
+    nodes->all = parts->all = opt.all || opt.partition != NULL;
     int rc = rows_query(&d->parts, c, parts, err);
     return rc == 0 ? rows_query(&d->nodes, c, nodes, err) : rc;
 }

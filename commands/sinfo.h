@@ -10,8 +10,8 @@
 
 struct sinfo_opt {
     const char *format, *format2, *iterate, *nodes, *partition, *sort, *states;
-    bool node, all, local, dead, exact, help, hide, reasons, longform, noconvert, noheader,
-        responding, summarize, usage, verbose, version, reservations;
+    bool node, all, dead, exact, hide, reasons, longform, noconvert, noheader, responding,
+        summarize, reservations;
 };
 extern struct sinfo_opt opt;
 
@@ -26,7 +26,7 @@ struct sinfo_data {
     struct rows nodes, parts;
     size_t *columns; /* per column of the format: its place in nodes or parts */
     struct {
-        size_t name, state, partitions, cpus, cpus_alloc, reason, reason_user, features, part_name,
+        size_t name, state, partitions, cpus, cpus_alloc, reason, reason_user, reason_uid, features, part_name,
             part_default;
     } at;
     struct sinfo_group *groups;

@@ -135,10 +135,14 @@ static const char *pair_cell(struct sinfo_data *d, const struct field *f, size_t
     case FIELD_SINFO_FEATURES_ACT:
         return node->cells[d->at.features][0] != '\0' ? node->cells[d->at.features] : "(null)";
     case FIELD_SINFO_REASON_USER:
-        return node->cells[d->at.reason_user];
+        if (node->cells[d->at.reason][0] == '\0')
+            return "Unknown";
+        return arena_printf(&d->arena, "%s(%s)", node->cells[d->at.reason_user],
+                            node->cells[d->at.reason_uid]);
     case FIELD_NODE_REASON:
         return node->cells[d->at.reason][0] != '\0' ? node->cells[d->at.reason] : "none";
     case FIELD_NODE_FEATURES:
+    case FIELD_NODE_GRES_USED:
     case FIELD_NODE_GRES: {
         const char *cell = node->cells[d->columns[column]];
         return cell[0] != '\0' ? cell : "(null)";

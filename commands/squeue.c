@@ -279,7 +279,7 @@ static int show_table(struct client *c, struct err *err)
     for (size_t i = 0; i < f.count; i++)
         columns[i] = command_field(&a, q, f.columns[i].field->id);
     filters(&a, q);
-    q->all = opt.all;
+    q->all = opt.all || opt.jobs != NULL || opt.partition != NULL;
     if (opt.array && !opt.steps_set)
         command_field(&a, q, FIELD_JOB_ARRAY_ID);
     if (opt.priority && !opt.steps_set)
@@ -332,7 +332,7 @@ static int show_json(struct client *c, struct err *err)
         if (t[i].what == what())
             j.fields[command_field(&a, q, t[i].id)] = &t[i];
     filters(&a, q);
-    q->all = opt.all;
+    q->all = opt.all || opt.jobs != NULL || opt.partition != NULL;
     print_json_begin(&j.json, program, opt.steps_set ? "steps" : "jobs", stdout);
     int rc = client_query(c, q, json_row, &j, err);
     if (rc == 0)

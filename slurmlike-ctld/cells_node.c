@@ -86,6 +86,19 @@ static void cell_reason_user(const struct cell_source *s, struct buf *out)
         buf_puts(out, users_get(s->d->users, s->node->reason_uid, s->now)->name);
 }
 
+/* The field for notes is Comment. */
+static void cell_node_extra(const struct cell_source *s, struct buf *out)
+{
+    (void)s;
+    (void)out;
+}
+
+static void cell_reason_uid(const struct cell_source *s, struct buf *out)
+{
+    if (s->node->reason && s->node->reason[0])
+        cell_u64(out, s->node->reason_uid);
+}
+
 CELL_TEXT(node_name, s->node->name)
 CELL_TEXT(node_addr, s->node->addr)
 CELL_NUM(node_port, s->node->port)
@@ -150,6 +163,8 @@ const struct cell cells_node[] = {
     {FIELD_NODE_BOARDS, CELL_NARROW, cell_node_boards},
     {FIELD_NODE_LAST_BUSY, CELL_NARROW, cell_node_last_busy},
     {FIELD_NODE_HOSTNAME, CELL_NARROW, cell_node_hostname},
+    {FIELD_NODE_REASON_UID, CELL_NARROW, cell_reason_uid},
+    {FIELD_NODE_EXTRA, CELL_NARROW, cell_node_extra},
 };
 const size_t cells_node_count = sizeof(cells_node) / sizeof(cells_node[0]);
 
@@ -222,6 +237,31 @@ static void cell_max_mem_cpu(const struct cell_source *s, struct buf *out)
     mem_put(s->partition->conf.mem_max_per_cpu_mib, out);
 }
 
+static const char *preempt_mode(const struct cell_source *s)
+{
+    const char *own = s->partition->conf.preempt_mode;
+    return own && own[0] ? own : s->d->conf->preempt_mode;
+}
+
+/* "CANCEL", "REQUEUE", "OFF" */
+static void cell_preempt(const struct cell_source *s, struct buf *out)
+{
+    for (const char *p = preempt_mode(s); *p; p++)
+        buf_putc(out, (char)toupper((unsigned char)*p));
+}
+
+static void cell_max_cpus(const struct cell_source *s, struct buf *out)
+{
+    (void)s; /* no partition keeps CPUs of a node from its jobs */
+    buf_puts(out, "UNLIMITED");
+}
+
+static void cell_alloc_nodes(const struct cell_source *s, struct buf *out)
+{
+    (void)s; /* jobs are taken from every host */
+    buf_puts(out, "all");
+}
+
 static const char *or_all(const char *list, const char *all)
 {
     return list && list[0] ? list : all;
@@ -250,6 +290,8 @@ CELL_TEXT(part_groups, or_all(s->partition->conf.allow_groups, "all"))
 CELL_TEXT(part_accounts, or_all(s->partition->conf.allow_accounts, "ALL"))
 CELL_TEXT(part_qos, or_all(s->partition->conf.allow_qos, "ALL"))
 CELL_TEXT(part_deny, or_all(s->partition->conf.deny_accounts, ""))
+CELL_TEXT(part_cluster, s->d->conf->cluster_name)
+CELL_TEXT(part_own_qos, s->partition->conf.qos)
 CELL_NUM(part_hidden, s->partition->conf.is_hidden)
 CELL_NUM(part_root, s->partition->conf.root_only)
 CELL_TEXT(part_oversubscribe,
@@ -277,6 +319,11 @@ const struct cell cells_partition[] = {
     {FIELD_PART_GRACE, CELL_NARROW, cell_grace},
     {FIELD_PART_DEF_MEM, CELL_NARROW, cell_def_mem},
     {FIELD_PART_SIZE, CELL_NARROW, cell_size},
+    {FIELD_PART_MAX_CPUS, CELL_NARROW, cell_max_cpus},
+    {FIELD_PART_PREEMPT, CELL_NARROW, cell_preempt},
+    {FIELD_PART_ALLOC_NODES, CELL_NARROW, cell_alloc_nodes},
+    {FIELD_PART_CLUSTER, CELL_NARROW, cell_part_cluster},
+    {FIELD_PART_QOS, CELL_NARROW, cell_part_own_qos},
     {FIELD_PART_MAX_MEM, CELL_NARROW, cell_max_mem},
     {FIELD_PART_ALLOW_QOS, CELL_NARROW, cell_part_qos},
     {FIELD_PART_DENY_ACCOUNTS, CELL_NARROW, cell_part_deny},

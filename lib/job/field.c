@@ -366,6 +366,8 @@ const char *field_empty(const struct field *f)
     case FIELD_JOB_PROFILE:
     case FIELD_JOB_SYSTEM_COMMENT:
     case FIELD_STEP_CONTAINER:
+    case FIELD_NODE_EXTRA:
+    case FIELD_NODE_COMMENT:
     case FIELD_STEP_NETWORK:
         return "(null)";
     case FIELD_JOB_ARRAY_TASK_ID:
@@ -399,6 +401,8 @@ const char *field_empty(const struct field *f)
     case FIELD_STEP_TRES_PER_STEP:
     case FIELD_STEP_TRES_PER_TASK:
         return "N/A";
+    case FIELD_NODE_REASON_USER:
+        return "Unknown";
     default:
         return "";
     }

@@ -233,6 +233,7 @@ struct node_filter {
 
 #define ST(s) (1u << (s))
 #define BUSY (ST(NODE_ALLOCATED) | ST(NODE_MIXED))
+#define NEVER (1u << 31)
 #define OFF (NODEF_DRAIN | NODEF_FAIL | NODEF_MAINT | NODEF_RESERVED)
 
 static const struct node_filter node_filters[] = {
@@ -260,6 +261,16 @@ static const struct node_filter node_filters[] = {
     {"resv", 0, NODEF_RESERVED, 0},
     {"reserved", 0, NODEF_RESERVED, 0},
     {"inval", 0, NODEF_INVALID_REG, 0},
+    /* Slurm's, in which no node of this cluster ever is */
+    {"cloud", 0, NEVER, 0},
+    {"npc", 0, NEVER, 0},
+    {"perfctrs", 0, NEVER, 0},
+    {"power_down", 0, NEVER, 0},
+    {"powered_down", 0, NEVER, 0},
+    {"powering_down", 0, NEVER, 0},
+    {"powering_up", 0, NEVER, 0},
+    {"reboot_issued", 0, NEVER, 0},
+    {"reboot_requested", 0, NEVER, 0},
     {"unk", ST(NODE_UNKNOWN), 0, 0},
     {"unknown", ST(NODE_UNKNOWN), 0, 0},
 };

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.sanitized
 TASKS = [str(k * (k + 1) // 2) for k in range(1, 41)]  # no two differ alike: a long list
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
-  { name = "side"; nodes = "ALL"; } );
+  { name = "side"; nodes = "ALL"; },
+  { name = "dark"; nodes = "ALL"; hidden = true; } );
 licenses = "matlab:4,fluent:2";'''
 # Every word of squeue(1) --Format and what it shows of the job below, None: it depends.
 WORDS = {
@@ -143,6 +144,15 @@ def test_long_lists_of_tasks_are_cut(cluster):
 def test_sort_by_several_keys(cluster, keys, order):
     assert " ".join(squeue(cluster, "-o", "%j", "-S", keys)) == order
     assert " ".join(squeue(cluster, "-o", "%j", env={"SQUEUE_SORT": keys})) == order
+
+
+def test_jobs_of_a_hidden_partition_are_seen_when_they_or_it_are_named(cluster):
+    job = cluster.sbatch("-H", "-p", "dark", wrap="true")
+    shown = [str(job)]
+    assert str(job) not in squeue(cluster, "-o", "%A")
+    for args in (["-a"], ["-p", "dark"], ["-j", job]):
+        assert [l for l in squeue(cluster, "-o", "%A", *args) if l in shown] == shown
+    cluster.ok("scancel", job)
 
 
 def test_localhost_is_this_machine(cluster):
