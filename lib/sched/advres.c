@@ -790,6 +790,23 @@ void advres_close(struct core *c, const struct job *j, uint32_t part, uint64_t *
         bs_andnot(set, mine->set, c->words);
 }
 
+uint32_t advres_closing(struct core *c, const struct job *j, uint32_t part,
+                        const struct advres **out, uint32_t max)
+{
+    bool known;
+    const struct advres *mine = own(c, j, c->now, &known);
+    usec_t end = run_end(c, j, part);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->advress && n < max; i++) {
+        struct advres *r = c->advres[i];
+        if (r == mine || r->start >= end || r->end <= c->now)
+            continue;
+        set_derive(c, r);
+        out[n++] = r;
+    }
+    return n;
+}
+
 void advres_enter(struct core *c, struct job *j, usec_t now)
 {
     bool known;

@@ -62,6 +62,9 @@ bool advres_open(const struct core *c, const struct job *j, usec_t now);
 /* The nodes closed to j, if it runs from now on for its limit in the partition, are added
  * to the set. */
 void advres_close(struct core *c, const struct job *j, uint32_t part, uint64_t *set);
+/* The reservations of others for which nodes are closed to it then; their number, at most max. */
+uint32_t advres_closing(struct core *c, const struct job *j, uint32_t part,
+                        const struct advres **out, uint32_t max);
 /* A run of j begins: notes what it runs in, and until when that lets it. */
 void advres_enter(struct core *c, struct job *j, usec_t now);
 /* A run is over: an idle reservation may be over with it. */

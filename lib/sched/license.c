@@ -185,11 +185,14 @@ static usec_t gives_back(const struct core *c, const struct job *j)
     return at > c->now ? at : c->now + 1;
 }
 
-/* When will `want` be free, if running jobs use their limits? */
-static void promise(struct core *c, struct license *l, uint32_t want)
+/* When will `want` be free, if running jobs use their limits? SPAN_INFINITE: never. *spare: how
+ * many more there are then. */
+static usec_t free_when(const struct core *c, const struct license *l, uint32_t want,
+                        uint32_t *spare)
 {
     struct giving *v = xmalloc((c->running.count + 1) * sizeof *v);
     uint32_t n = 0, have = license_free(l), over = l->used > l->total ? l->used - l->total : 0;
+    usec_t at = have >= want ? c->now : SPAN_INFINITE;
     for (uint32_t i = 0; i < c->running.count; i++) {
         const struct job *r = c->running.v[i];
         uint32_t held = held_of(c, r, l->name);
@@ -197,18 +200,21 @@ static void promise(struct core *c, struct license *l, uint32_t want)
             v[n++] = (struct giving){gives_back(c, r), held};
     }
     qsort(v, n, sizeof *v, by_time);
-    l->promised = SPAN_INFINITE;
-    l->promised_pass = c->pass;
-    l->spare = 0;
     for (uint32_t i = 0; i < n && have < want; i++) {
         uint32_t owed = over < v[i].count ? over : v[i].count;
         over -= owed;
         have += v[i].count - owed;
-        l->promised = v[i].at;
+        at = v[i].at;
     }
-    if (have >= want)
-        l->spare = have - want;
     free(v);
+    *spare = have >= want ? have - want : 0;
+    return at;
+}
+
+static void promise(struct core *c, struct license *l, uint32_t want)
+{
+    l->promised_pass = c->pass;
+    l->promised = free_when(c, l, want, &l->spare);
 }
 
 void license_promise(struct core *c, const struct job *j, usec_t now)
@@ -220,6 +226,29 @@ void license_promise(struct core *c, const struct job *j, usec_t now)
         if (l && q->license[i].count > license_free(l) && !promised(c, l))
             promise(c, l, q->license[i].count);
     }
+}
+
+uint32_t license_lacks(const struct core *c, const struct job *j, usec_t end,
+                       struct license_lack out[LICENSE_ITEMS_MAX])
+{
+    const struct request *q = &c->request[j->request];
+    uint32_t n = 0, spare;
+    for (uint32_t i = 0; i < q->licenses; i++) {
+        const struct license *l = license_find(c, q->license[i].name);
+        uint32_t asks = q->license[i].count, have = l ? license_free(l) : 0;
+        struct license_lack lack = {.name = q->license[i].name, .asks = asks, .free = have,
+                                    .total = l ? l->total : 0, .until = SPAN_INFINITE};
+        if (l && asks > have) {
+            lack.until = free_when(c, l, asks, &spare);
+        } else if (l && promised(c, l) && end > l->promised && asks > l->spare) {
+            lack.promised = true;
+            lack.until = l->promised;
+        } else if (l) {
+            continue;
+        }
+        out[n++] = lack;
+    }
+    return n;
 }
 
 void license_count(struct core *c, const struct job *j, int sign)

@@ -36,6 +36,14 @@ void license_drop(struct core *c, struct request *r);
 int license_admit(const struct core *c, const struct request *r, struct err *err);
 /* Enough are free, and nobody before j is delayed if it runs until `end`. */
 bool license_fits(const struct core *c, const struct job *j, usec_t end);
+/* What license_fits() misses: of each license that there is too little of. Returns how many. */
+struct license_lack {
+    uint32_t name, asks, free, total;
+    bool promised; /* enough are free, but promised to a job ahead of it */
+    usec_t until;  /* when that is over if running jobs use their limits; SPAN_INFINITE */
+};
+uint32_t license_lacks(const struct core *c, const struct job *j, usec_t end,
+                       struct license_lack out[LICENSE_ITEMS_MAX]);
 /* j is the next that waits: promises the licenses that it misses. */
 void license_promise(struct core *c, const struct job *j, usec_t now);
 /* From the beginning (sign 1) and the end (-1) of an allocation. */

@@ -16,7 +16,7 @@ struct layer {
     const struct limits *limits;
     const struct usage *usage;
     unsigned owner; /* LIMIT_OF_QOS, LIMIT_OF_ASSOC */
-    uint32_t qos;
+    uint32_t qos, assoc; /* whose: index; the other is NONE */
     bool root;
 };
 struct probe {
@@ -73,10 +73,11 @@ static bool shadowed(const struct probe *p, uint32_t at, const struct limit_valu
 }
 
 static void layer_add(struct probe *p, const struct limits *l, const struct usage *u,
-                      unsigned owner, uint32_t qos, bool root)
+                      uint32_t qos, uint32_t assoc)
 {
     if (l->count && p->layers < LAYERS_MAX)
-        p->layer[p->layers++] = (struct layer){l, u, owner, qos, root};
+        p->layer[p->layers++] = (struct layer){l, u, qos == NONE ? LIMIT_OF_ASSOC : LIMIT_OF_QOS,
+                                               qos, assoc, assoc == ASSOC_ROOT};
 }
 
 static void layers_find(struct probe *p)
@@ -89,15 +90,20 @@ static void layers_find(struct probe *p)
         second = p->part_qos;
     }
     if (first != NONE)
-        layer_add(p, &tn->qos[first].limits, &tn->qos[first].usage, LIMIT_OF_QOS, first, false);
+        layer_add(p, &tn->qos[first].limits, &tn->qos[first].usage, first, NONE);
     if (second != NONE)
-        layer_add(p, &tn->qos[second].limits, &tn->qos[second].usage, LIMIT_OF_QOS, second, false);
+        layer_add(p, &tn->qos[second].limits, &tn->qos[second].usage, second, NONE);
     for (uint32_t i = j->assoc; i != NONE; i = tn->assoc[i].parent)
-        layer_add(p, &tn->assoc[i].limits, &tn->assoc[i].usage, LIMIT_OF_ASSOC, NONE,
-                  i == ASSOC_ROOT);
+        layer_add(p, &tn->assoc[i].limits, &tn->assoc[i].usage, NONE, i);
 }
 
 /* ---- one limit ------------------------------------------------------------------------- */
+
+/* Exceeded when more than `allows` would be in use, or, of a least, when less is asked for. */
+struct measure {
+    amount_t used, asks, allows;
+    bool least;
+};
 
 static amount_t minutes(uint64_t m)
 {
@@ -110,19 +116,24 @@ static amount_t need(const struct probe *p, uint32_t tres)
     return (amount_t)p->tres[tres] * p->factor * (amount_t)p->span;
 }
 
-static bool over_minutes(const struct probe *p, const struct layer *l, uint32_t tres, uint64_t value)
+static void measure_minutes(const struct probe *p, const struct layer *l, uint32_t tres,
+                            struct measure *m)
 {
     const struct tenants *tn = p->c->tenants;
     struct usage u = *l->usage;
     bool decays = l->owner == LIMIT_OF_ASSOC || !(tn->qos[l->qos].flags & QOSF_NO_DECAY);
+    m->asks = 0;
     if (l->root) /* sacctmgr(1): not enforced there */
-        return false;
+        return;
+    m->asks = need(p, tres);
     if (p->when == WHEN_ALONE)
-        return need(p, tres) > minutes(value);
+        return;
     usage_settle(&u, &tn->decay, decays, tn->tres_count, p->c->now);
-    if (!(p->c->policy.enforce & ENFORCE_SAFE))
-        return u.used[tres] >= minutes(value);
-    return u.used[tres] + usage_due(&u, tres, p->c->now) + need(p, tres) > minutes(value);
+    m->used = u.used[tres];
+    if (p->c->policy.enforce & ENFORCE_SAFE)
+        m->used += usage_due(&u, tres, p->c->now);
+    else
+        m->asks = 1; /* it may start until all are used */
 }
 
 static const struct usage *part_usage(const struct probe *p, const struct layer *l, bool is_account)
@@ -133,61 +144,88 @@ static const struct usage *part_usage(const struct probe *p, const struct layer 
     return part ? &part->usage : &none;
 }
 
-static bool exceeds(const struct probe *p, const struct layer *l, const struct limit_value *v)
+static struct measure measure(const struct probe *p, const struct layer *l,
+                              const struct limit_value *v)
 {
     const struct tenants *tn = p->c->tenants;
     enum limit_kind kind = (enum limit_kind)v->kind;
-    bool alone = p->when == WHEN_ALONE, qos = l->owner == LIMIT_OF_QOS;
-    uint32_t t = v->tres;
-    uint64_t tres_value = v->value;
-    if (!qos && limit_table[kind].unit == LIMIT_TRES && p->limit_factor)
-        tres_value = (uint64_t)((amount_t)v->value * p->limit_factor / 1000);
     const struct usage *own = p->j->assoc == NONE ? l->usage : &tn->assoc[p->j->assoc].usage;
+    struct measure m = {.asks = 1, .allows = v->value, .least = kind == LIMIT_MIN_TRES};
+    enum limit_unit unit = limit_table[kind].unit;
+    uint32_t t = v->tres;
+    if (unit == LIMIT_TRES) {
+        m.asks = p->tres[t];
+        if (l->owner != LIMIT_OF_QOS && p->limit_factor)
+            m.allows = (uint64_t)((amount_t)v->value * p->limit_factor / 1000);
+    } else if (unit == LIMIT_TRES_MINS || unit == LIMIT_SPAN) {
+        m.allows = minutes(v->value);
+        m.asks = need(p, t);
+    }
     switch (kind) {
     case LIMIT_GRP_JOBS:
-        return (alone ? 0 : l->usage->running) + 1 > v->value;
+        m.used = l->usage->running;
+        break;
     case LIMIT_GRP_SUBMIT:
-        return (uint64_t)l->usage->submitted + p->tasks > v->value;
+        m.used = l->usage->submitted;
+        m.asks = p->tasks;
+        break;
     case LIMIT_GRP_TRES:
-        return (alone ? 0 : l->usage->alloc[t]) + p->tres[t] > tres_value;
+        m.used = l->usage->alloc[t];
+        break;
     case LIMIT_GRP_TRES_MINS:
-        return over_minutes(p, l, t, v->value);
+        measure_minutes(p, l, t, &m);
+        break;
     case LIMIT_GRP_WALL:
-        return over_minutes(p, l, TRES_WALL, v->value);
+        measure_minutes(p, l, TRES_WALL, &m);
+        break;
     case LIMIT_GRP_RUN_MINS:
-        return (alone ? 0 : usage_due(l->usage, t, p->c->now)) + need(p, t) > minutes(v->value);
+        m.used = usage_due(l->usage, t, p->c->now);
+        break;
     case LIMIT_MAX_JOBS:
-        return (alone ? 0 : own->running) + 1 > v->value;
+        m.used = own->running;
+        break;
     case LIMIT_MAX_SUBMIT:
-        return (uint64_t)own->submitted + p->tasks > v->value;
-    case LIMIT_MAX_TRES:
-        return p->tres[t] > tres_value;
+        m.used = own->submitted;
+        m.asks = p->tasks;
+        break;
     case LIMIT_MAX_TRES_NODE:
-        return p->node[t] > tres_value;
-    case LIMIT_MAX_TRES_MINS:
-        return need(p, t) > minutes(v->value);
+        m.asks = p->node[t];
+        break;
     case LIMIT_MAX_WALL:
-        return p->span > (usec_t)v->value * 60 * USEC_PER_SEC;
+        m.asks = (amount_t)p->span * (AMOUNT_PER_SEC / USEC_PER_SEC);
+        break;
     case LIMIT_MAX_TRES_PU:
     case LIMIT_MAX_TRES_PA:
-        return (alone ? 0 : part_usage(p, l, kind == LIMIT_MAX_TRES_PA)->alloc[t]) + p->tres[t] >
-               v->value;
+        m.used = part_usage(p, l, kind == LIMIT_MAX_TRES_PA)->alloc[t];
+        m.allows = v->value;
+        break;
     case LIMIT_MAX_JOBS_PU:
     case LIMIT_MAX_JOBS_PA:
-        return (alone ? 0 : part_usage(p, l, kind == LIMIT_MAX_JOBS_PA)->running) + 1 > v->value;
+        m.used = part_usage(p, l, kind == LIMIT_MAX_JOBS_PA)->running;
+        break;
     case LIMIT_MAX_SUBMIT_PU:
     case LIMIT_MAX_SUBMIT_PA:
-        return (uint64_t)part_usage(p, l, kind == LIMIT_MAX_SUBMIT_PA)->submitted + p->tasks >
-               v->value;
-    case LIMIT_MIN_TRES:
-        return p->tres[t] < v->value;
-    case LIMIT_KIND_COUNT:
+        m.used = part_usage(p, l, kind == LIMIT_MAX_SUBMIT_PA)->submitted;
+        m.asks = p->tasks;
+        break;
+    default: /* what one job may ask for */
         break;
     }
-    return false;
+    if (p->when == WHEN_ALONE && !of_submission(kind))
+        m.used = 0;
+    return m;
 }
 
-static enum job_reason probe_run(struct probe *p)
+static bool exceeded(const struct measure *m)
+{
+    return m->least ? m->asks < m->allows : m->used + m->asks > m->allows;
+}
+
+typedef bool limit_f(void *arg, const struct probe *p, const struct layer *l,
+                     const struct limit_value *v, const struct measure *m);
+
+/* Each limit that is exceeded, until `found` says that it has seen enough. */
+static void probe_each(struct probe *p, limit_f *found, void *arg)
 {
     layers_find(p);
     for (uint32_t i = 0; i < p->layers; i++) {
@@ -197,11 +235,27 @@ static enum job_reason probe_run(struct probe *p)
             enum limit_kind kind = (enum limit_kind)v->kind;
             if (of_submission(kind) != (p->when == WHEN_SUBMIT) || shadowed(p, i, v))
                 continue;
-            if (exceeds(p, l, v))
-                return limit_reason(kind, l->owner, p->c->tenants->tres[v->tres]);
+            struct measure m = measure(p, l, v);
+            if (exceeded(&m) && !found(arg, p, l, v, &m))
+                return;
         }
     }
-    return REASON_NONE;
+}
+
+static bool reason_of(void *arg, const struct probe *p, const struct layer *l,
+                      const struct limit_value *v, const struct measure *m)
+{
+    (void)m;
+    *(enum job_reason *)arg =
+        limit_reason((enum limit_kind)v->kind, l->owner, p->c->tenants->tres[v->tres]);
+    return false;
+}
+
+static enum job_reason probe_run(struct probe *p)
+{
+    enum job_reason why = REASON_NONE;
+    probe_each(p, reason_of, &why);
+    return why;
 }
 
 /* ---- a job --------------------------------------------------------------------------------- */
@@ -257,6 +311,38 @@ enum job_reason limits_check(struct core *c, struct job *j, uint32_t part, const
         node_share(&p);
     }
     return probe_run(&p);
+}
+
+struct listing {
+    limits_found_f *found;
+    void *arg;
+};
+
+static bool list_one(void *arg, const struct probe *p, const struct layer *l,
+                     const struct limit_value *v, const struct measure *m)
+{
+    const struct listing *to = arg;
+    enum limit_unit unit = limit_table[v->kind].unit;
+    bool spans = unit == LIMIT_TRES_MINS || unit == LIMIT_SPAN;
+    amount_t one = spans ? minutes(1) : 1;
+    const struct limit_found f = {
+        .kind = (enum limit_kind)v->kind, .qos = l->qos, .assoc = l->assoc,
+        .tres = p->c->tenants->tres[v->tres], .used = (uint64_t)(m->used / one),
+        .asks = (uint64_t)((m->asks + one - 1) / one), .allows = v->value};
+    to->found(to->arg, &f);
+    return true;
+}
+
+void limits_each(struct core *c, const struct job *j, uint32_t part, limits_found_f *found,
+                 void *arg)
+{
+    struct listing to = {found, arg};
+    if (!(c->policy.enforce & ENFORCE_LIMITS))
+        return;
+    struct probe p = probe_make(c, j, part, WHEN_START);
+    tres_of_request(c, j, part, p.tres);
+    node_share(&p);
+    probe_each(&p, list_one, &to);
 }
 
 static uint64_t wall_max(const struct core *c, const struct job *j)

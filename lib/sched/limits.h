@@ -19,6 +19,15 @@
 /* May a pending job (of an array: one more task) start now in the partition, with the
  * placement, or, when that is NULL, with what it asks for? REASON_NONE, or what holds it. */
 enum job_reason limits_check(struct core *c, struct job *j, uint32_t part, const struct placement *p);
+/* Every limit that holds it, not only the first: for what is told to people. */
+struct limit_found {
+    enum limit_kind kind;
+    uint32_t qos, assoc;  /* whose: one is NONE */
+    const char *tres;     /* "" where the limit has none */
+    uint64_t used, asks, allows; /* in the limit's unit; asks: rounded up */
+};
+typedef void limits_found_f(void *arg, const struct limit_found *f);
+void limits_each(struct core *c, const struct job *j, uint32_t part, limits_found_f *found, void *arg);
 /* At submission of `tasks` jobs: too many are submitted, or, under a QOS with DenyOnLimit,
  * it could never start. Gives a job without a time limit the longest that it may have. */
 int limits_submit(struct core *c, struct job *j, uint32_t tasks, struct err *err);
