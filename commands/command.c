@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command.h"
 
+#include "job/explain.h"
 #include "config.h"
 #include <errno.h>
 #include <limits.h>
@@ -123,6 +124,22 @@ int command_ack(const char *program, const char *verb, const Sl__Ack *ack)
         command_error(program, "%s: %s", verb,
                       ack->text[0] != '\0' ? ack->text : err_name(ack->code));
     return ack->n_errors != 0 || ack->code != 0 ? command_exit_error() : 0;
+}
+
+void command_explain(const char *program, const char *lines)
+{
+    struct arena a;
+    struct buf words;
+    struct explain_item it;
+    arena_init(&a);
+    buf_init(&words);
+    while (explain_read(&lines, &a, &it)) {
+        buf_clear(&words);
+        explain_words(&it, &words);
+        command_say(program, "%s%s", explain_lead(explain_section(it.code)), buf_str(&words));
+    }
+    buf_fini(&words);
+    arena_fini(&a);
 }
 
 void command_warn(const char *program, const struct job_request *r)

@@ -83,6 +83,9 @@ size_t command_field(struct arena *a, Sl__QueryRequest *q, unsigned field_id);
 /* Prints an Ack's per-object errors; exit code (0 when the Ack is clean). */
 int command_ack(const char *program, const char *verb, const Sl__Ack *ack);
 
+/* "sbatch: text" for each item of an explanation (job/explain.h). */
+void command_explain(const char *program, const char *lines);
+
 /* "sbatch: warning: ..." when the request has one. */
 void command_warn(const char *program, const struct job_request *r);
 /* The last act of a command: writes out stdout and returns code, or the error code when

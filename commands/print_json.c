@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "command.h"
 #include "config.h"
+#include "job/explain.h"
 #include "print_yaml.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -109,6 +110,49 @@ static json_t *limit_value(const char *cell)
     return end != cell && *end == '\0' ? json_integer((n + 59) / 60) : json_null();
 }
 
+/* Times and spans in seconds, as elsewhere. */
+static json_t *explain_value_json(char kind, const struct explain_value *v)
+{
+    switch (kind) {
+    case 's':
+        return text_value(v->s != NULL ? v->s : "");
+    case 't':
+    case 'd':
+        return json_integer(v->n / USEC_PER_SEC);
+    case 'p':
+        return json_real((double)v->n / 1000);
+    case 'c':
+        return text_value(explain_after_name(v->n));
+    default:
+        return json_integer(v->n);
+    }
+}
+
+static json_t *explain_json(const char *lines)
+{
+    json_t *list = json_array();
+    struct arena a;
+    struct buf words;
+    struct explain_item it;
+    arena_init(&a);
+    buf_init(&words);
+    while (explain_read(&lines, &a, &it)) {
+        json_t *values = json_object();
+        struct explain_key key;
+        for (unsigned i = 0; explain_key(it.code, i, &key); i++)
+            json_object_set_new(values, key.name, explain_value_json(key.kind, &it.value[i]));
+        buf_clear(&words);
+        explain_words(&it, &words);
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:o}", "section",
+                                              explain_section_name(explain_section(it.code)), "code",
+                                              explain_name(it.code), "text",
+                                              text_value(buf_str(&words)), "values", values));
+    }
+    buf_fini(&words);
+    arena_fini(&a);
+    return list;
+}
+
 static json_t *value(const struct field *f, const char *cell)
 {
     switch ((unsigned)f->id) {
@@ -137,6 +181,8 @@ static json_t *value(const struct field *f, const char *cell)
         return exit_value(cell);
     case FIELD_LIST:
         return list_value(cell);
+    case FIELD_EXPLAIN:
+        return explain_json(cell);
     default:
         return text_value(cell);
     }

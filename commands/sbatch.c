@@ -141,6 +141,7 @@ static void say_submitted(const struct job_request *r, const Sl__SubmitReply *re
                     time_format_or(reply->start_estimate, "an unknown time", when),
                     reply->nodes_estimate[0] != '\0' ? " on nodes " : "", reply->nodes_estimate,
                     reply->message[0] != '\0' ? ": " : "", reply->message);
+        command_explain(program, reply->explain);
         return;
     }
     if (reply->message[0] != '\0')

@@ -6,6 +6,7 @@
 #include "scontrol.h"
 
 #include "base/hostlist.h"
+#include "job/explain.h"
 #include "job/field.h"
 #include "print.h"
 #include <stdlib.h>
@@ -27,6 +28,7 @@ enum how {
     HOW_RANGE,  /* a pending job's "min-max" (field2) while the two differ */
     HOW_BOARDS, /* boards, of which we have no notion, in front of sockets, cores, threads */
     HOW_OR,     /* the cell, or `none` when it is empty */
+    HOW_EXPLAIN, /* a key of its own for each item */
     HOW_UNLESS, /* only while field2 is empty */
 };
 
@@ -115,7 +117,7 @@ static const struct item job_items[] = {
     {"TresPerTask", FIELD_JOB_TRES_PER_TASK, 0, HOW_LINE, NULL, true, false},
     {"MailUser", FIELD_JOB_MAIL_USER, 0, HOW_LINE, NULL, true, false},
     {"MailType", FIELD_JOB_MAIL_TYPE, 0, HOW_LINE, NULL, false, false},
-    {"Explain", FIELD_JOB_EXPLAIN, 0, HOW_LINE, NULL, true, true},
+    {"", FIELD_JOB_EXPLAIN, 0, HOW_EXPLAIN, NULL, true, false},
 };
 
 static const struct item node_items[] = {
@@ -269,6 +271,7 @@ struct show {
     Sl__QueryRequest *q;
     size_t columns[128], columns2[128]; /* by item */
     size_t reason_time;
+    bool explains; /* of named jobs, or with --details; a line for a parser has none */
     size_t rows;
     const char *only; /* name that must match (nodes, partitions) */
     size_t name_column;
@@ -299,6 +302,18 @@ static void text_put(struct buf *b, const struct item *it, const char *cell)
         field_show(f, cell, b);
     else
         buf_puts(b, cell);
+}
+
+static void explain_lines(struct buf *b, const char *lines)
+{
+    struct arena a;
+    struct explain_item ex;
+    arena_init(&a);
+    for (bool first = true; explain_read(&lines, &a, &ex); first = false) {
+        buf_printf(b, "%s%s=", first ? "" : "\n   ", explain_section_label(explain_section(ex.code)));
+        explain_words(&ex, b);
+    }
+    arena_fini(&a);
 }
 
 static void value_put(struct buf *b, const struct item *it, const char *cell, const char *cell2,
@@ -356,6 +371,9 @@ static void value_put(struct buf *b, const struct item *it, const char *cell, co
     case HOW_RANGE:
         buf_puts(b, range_wide(cell2) ? cell2 : cell);
         break;
+    case HOW_EXPLAIN:
+        explain_lines(b, cell);
+        break;
     case HOW_BOARDS:
         buf_printf(b, "0:%s", cell);
         break;
@@ -383,8 +401,10 @@ static void block_print(struct show *w, char *const *cells)
         const char *cell = it->field != 0 ? cells[w->columns[i]] : "";
         const char *cell2 = it->field2 != 0 ? cells[w->columns2[i]] : "";
         pending_line = pending_line || it->newline;
-        bool optional = it->how == HOW_LINE || it->how == HOW_ARRAY || it->how == HOW_REASON;
-        if ((it->detail && !w->s->detail) || (optional && is_empty(it, cell)) ||
+        bool optional = it->how == HOW_LINE || it->how == HOW_EXPLAIN || it->how == HOW_ARRAY ||
+                        it->how == HOW_REASON;
+        if ((it->how == HOW_EXPLAIN && !w->explains) || (it->detail && !w->s->detail) ||
+            (optional && is_empty(it, cell)) ||
             (it->how == HOW_ARRAY && !array) || (it->how == HOW_UNLESS && cell2[0] != '\0'))
             continue;
         if (b->len != 0)
@@ -423,6 +443,8 @@ static void columns_ask(struct show *w, struct arena *a)
     size_t n;
     const struct field *t = field_table(&n);
     for (size_t i = 0; i < w->e->count; i++) {
+        if (w->e->items[i].field == FIELD_JOB_EXPLAIN && !w->explains)
+            continue;
         if (w->e->items[i].field != 0)
             w->columns[i] = command_field(a, w->q, w->e->items[i].field);
         if (w->e->items[i].field2 != 0)
@@ -433,7 +455,7 @@ static void columns_ask(struct show *w, struct arena *a)
     w->name_column = w->columns[0];
     w->json_fields = arena_alloc(a, n * sizeof(*w->json_fields));
     for (size_t i = 0; w->s->json && i < n; i++)
-        if (t[i].what == w->e->fields)
+        if (t[i].what == w->e->fields && (t[i].id != FIELD_JOB_EXPLAIN || w->explains))
             command_field(a, w->q, t[i].id);
     for (size_t i = 0; i < w->q->n_fields; i++)
         w->json_fields[i] = field_by_id(w->q->fields[i]);
@@ -462,6 +484,7 @@ static int entity_show(struct scontrol *s, const struct entity *e, const char *i
     buf_init(&w.text);
     w.q = command_query(&a, e->what);
     w.q->all = s->all || id != NULL;
+    w.explains = s->detail || (id != NULL && (s->json || !s->oneliner));
     columns_ask(&w, &a);
     bool by_name = e->fields == FIELD_OF_NODE || e->fields == FIELD_OF_PARTITION;
     int rc = 0;

@@ -6,6 +6,7 @@
 #include "print.h"
 #include "rows.h"
 
+#include "job/explain.h"
 #include "job/state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,53 @@ static bool one_job(void)
            !opt.me && opt.jobs[0] != '\0' && strpbrk(opt.jobs, ",[") == NULL;
 }
 
+/* --start: what the table has no room for, below it. A format of one's own, or no header: the
+ * output is for a program. */
+static bool explains(void)
+{
+    return opt.start && !opt.steps_set && !opt.noheader && opt.format == NULL && opt.format2 == NULL;
+}
+
+/* A job without a promise has the start that was found for it on demand. */
+static void starts_fill(struct rows *r, size_t start, size_t explain, struct arena *a)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct explain_item it;
+        const char *p = r->v[i].cells[explain];
+        if (r->v[i].cells[start][0] != '\0' && strcmp(r->v[i].cells[start], "0") != 0)
+            continue;
+        while (explain_read(&p, a, &it)) {
+            if (it.code != EX_START_LIMITS && it.code != EX_START_PREDICTED)
+                continue;
+            int64_t at = explain_get(&it, "time")->n / USEC_PER_SEC;
+            r->v[i].cells[start] = arena_printf(a, "%lld", (long long)at);
+            for (size_t k = 0; k < r->keys_count; k++)
+                if (r->keys[k].column == start)
+                    r->v[i].keys[k] = at;
+        }
+    }
+}
+
+static void explanations_print(const struct rows *r, size_t id, size_t explain)
+{
+    struct arena a;
+    struct buf words;
+    arena_init(&a);
+    buf_init(&words);
+    for (size_t i = 0; i < r->count; i++) {
+        struct explain_item it;
+        const char *p = r->v[i].cells[explain];
+        while (explain_read(&p, &a, &it)) {
+            buf_clear(&words);
+            explain_words(&it, &words);
+            printf("    %s: %s%s\n", r->v[i].cells[id], explain_lead(explain_section(it.code)),
+                   buf_str(&words));
+        }
+    }
+    buf_fini(&words);
+    arena_fini(&a);
+}
+
 static int show_table(struct client *c, struct err *err)
 {
     struct arena a;
@@ -284,6 +332,10 @@ static int show_table(struct client *c, struct err *err)
         command_field(&a, q, FIELD_JOB_ARRAY_ID);
     if (opt.priority && !opt.steps_set)
         command_field(&a, q, FIELD_JOB_PARTITION);
+    const bool why = explains();
+    size_t explain = why ? command_field(&a, q, FIELD_JOB_EXPLAIN) : 0;
+    size_t start = why ? command_field(&a, q, FIELD_JOB_START) : 0;
+    size_t id = why ? command_field(&a, q, FIELD_JOB_ARRAY_ID) : 0;
     rc = rows_sort_keys(&r, what(), sort, q, &a, err);
     if (rc == 0)
         rc = rows_query(&r, c, q, err);
@@ -295,10 +347,14 @@ static int show_table(struct client *c, struct err *err)
             arrays_expand(&r);
         if (opt.priority && !opt.steps_set)
             partitions_expand(&r);
+        if (why)
+            starts_fill(&r, start, explain, &a);
         rows_sort(&r);
         if (!opt.noheader)
             command_cluster_line(c);
         rows_print(&r, &f, columns);
+        if (why)
+            explanations_print(&r, id, explain);
     }
     rows_fini(&r);
     field_format_fini(&f);
@@ -329,7 +385,7 @@ static int show_json(struct client *c, struct err *err)
     Sl__QueryRequest *q = command_query(&a, opt.steps_set ? "step" : "job");
     j.fields = arena_alloc(&a, n * sizeof(*j.fields));
     for (size_t i = 0; i < n; i++)
-        if (t[i].what == what())
+        if (t[i].what == what() && (t[i].id != FIELD_JOB_EXPLAIN || opt.start || opt.jobs != NULL))
             j.fields[command_field(&a, q, t[i].id)] = &t[i];
     filters(&a, q);
     q->all = opt.all || opt.jobs != NULL || opt.partition != NULL;

@@ -167,6 +167,7 @@ static int test_only(struct srun *s, Sl__SubmitRequest *q, struct err *err)
     command_say(srun_program, "Job %u to start at %s on nodes %s", reply->job_id,
                 time_format_or(reply->start_estimate, "an unknown time", when),
                 reply->nodes_estimate);
+    command_explain(srun_program, reply->explain);
     wire_msg_clear(&m);
     return 0;
 }

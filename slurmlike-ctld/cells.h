@@ -26,6 +26,7 @@ struct cell_source { /* one row's object; those that do not apply are NULL */
     const struct partition_view *partition;
     const struct license_view *license;
     const struct resv_view *resv;
+    bool named; /* the query named the job: it may be looked at in depth */
 };
 
 struct cell {

@@ -4,6 +4,7 @@
 #include "job/jobspec.h"
 #include "launch.h"
 #include "users.h"
+#include "sched/explain.h"
 
 #include <string.h>
 #include <sys/wait.h>
@@ -103,7 +104,6 @@ CELL_NUM(ntasks_per_node, s->job->spec->ntasks_per_node)
 CELL_TEXT(submit_line, s->job->spec->submit_line)
 CELL_TEXT(alloc_host, s->job->spec->submit_host)
 CELL_TIME(deadline, s->job->deadline)
-CELL_TEXT(explain, s->job->explain)
 CELL_SPAN(suspended, s->job->suspended_total)
 CELL_NUM(array_throttle, s->job->array_throttle)
 CELL_NUM(min_cpus, s->job->spec->mincpus ? s->job->spec->mincpus : cpus_per_task(s->job->spec))
@@ -114,6 +114,16 @@ CELL_TEXT(cluster, s->d->conf->cluster_name)
 CELL_NUM(nodes_max, s->job->spec->nodes_max)
 CELL_TIME(suspended_at, s->job->suspended_since)
 CELL_NUM(pending_time, (uint64_t)pending_time(s) / USEC_PER_SEC)
+
+static void cell_explain(const struct cell_source *s, struct buf *out)
+{
+    struct explanation e;
+    if (!core_explain(s->d->core, s->job->job_id, s->named ? EXPLAIN_FULL : EXPLAIN_BRIEF, s->now,
+                      s->arena, &e))
+        return;
+    for (uint32_t i = 0; i < e.count && out->len < EXPLAIN_BYTES_MAX; i++)
+        explain_put(out, &e.item[i]);
+}
 
 static void cell_core_spec(const struct cell_source *s, struct buf *out)
 {
@@ -492,7 +502,7 @@ const struct cell cells_job[] = {
     {FIELD_JOB_ALLOC_HOST, CELL_WIDE, cell_alloc_host},
     {FIELD_JOB_DEADLINE, CELL_NARROW, cell_deadline},
     {FIELD_JOB_SCHED_NODES, CELL_NARROW, cell_empty},
-    {FIELD_JOB_EXPLAIN, CELL_WIDE, cell_explain},
+    {FIELD_JOB_EXPLAIN, CELL_NARROW, cell_explain},
     {FIELD_JOB_PREEMPT_TIME, CELL_NARROW, cell_empty},
     {FIELD_JOB_SUSPENDED, CELL_NARROW, cell_suspended},
     {FIELD_JOB_NODES_REQ, CELL_WIDE, cell_nodes_req},

@@ -14,6 +14,8 @@
 #include <utlist.h>
 
 #define QUERY_FIELDS_MAX 512u
+/* Rows that an explanation costs as much as: in depth, a page. */
+#define EXPLAIN_VISITS(in_depth) ((in_depth) ? QUERY_ROWS_PER_PAGE : QUERY_ROWS_PER_PAGE / 10)
 
 /* What of one turn: rows printed and the bytes they take. */
 struct page {
@@ -33,6 +35,7 @@ struct query {
     const struct cell **cells;
     size_t cells_count;
     enum cell_need need;
+    bool explains, named;   /* the cells want explanations; jobs are named */
     bool all;
     struct job_filter *filter;
     struct hostlist *hosts; /* of nodes; NULL: every one */
@@ -79,12 +82,14 @@ static void row_put(struct query *q, struct page *p, struct cell_source *src)
 {
     src->d = q->s->d;
     src->arena = &q->row;
+    src->named = q->named;
     for (size_t i = 0; i < q->cells_count; i++) {
         buf_clear(&q->text);
         q->cells[i]->fill(src, &q->text);
         cells_put(&p->cells, buf_str(&q->text), q->text.len);
     }
     p->rows++;
+    p->visited += q->explains ? EXPLAIN_VISITS(q->named) : 0;
     if (q->row.bytes)
         arena_reset(&q->row);
 }
@@ -425,6 +430,7 @@ static int fields_take(struct query *q, const Sl__QueryRequest *r, struct err *e
             return err_set(err, SL_EINVAL_FIELD, "a %s has no field %u", q->kind->what,
                            r->fields[i]);
         q->cells[q->cells_count++] = c;
+        q->explains = q->explains || c->field == FIELD_JOB_EXPLAIN;
         if (c->need > q->need)
             q->need = c->need;
     }
@@ -464,6 +470,7 @@ static void ids_take(struct query *q)
     const struct job_sel *sel = filter_jobs(q->filter, &count);
     struct job_view v;
 
+    q->named = count != 0;
     for (size_t i = 0; i < count; i++)
         if (sel[i].has_array || !core_job_view(core, sel[i].job_id, false, &v) ||
             v.array_job_id == sel[i].job_id) /* all tasks, one of which may have the array's id */

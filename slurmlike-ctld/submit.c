@@ -125,6 +125,7 @@ static void reply_estimate(struct session *s, uint32_t tag)
     reply.job_id = b->job_id;
     reply.start_estimate = b->start_estimate;
     reply.nodes_estimate = (char *)b->nodes_estimate;
+    reply.explain = (char *)buf_str(&b->explained);
     session_send(s, WIRE_SUBMIT_REPLY, tag, &reply.base, loop_generation_read(s->d));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/field.h"
 
+#include "job/explain.h"
+
 #include "base/timefmt.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -408,6 +410,19 @@ const char *field_empty(const struct field *f)
     }
 }
 
+static void explain_show(const char *lines, struct buf *out)
+{
+    struct arena a;
+    struct explain_item it;
+    arena_init(&a);
+    for (bool first = true; explain_read(&lines, &a, &it); first = false) {
+        buf_puts(out, first ? "" : "; ");
+        buf_puts(out, explain_lead(explain_section(it.code)));
+        explain_words(&it, out);
+    }
+    arena_fini(&a);
+}
+
 void field_show(const struct field *f, const char *cell, struct buf *out)
 {
     char text[SIZE_TEXT_MAX], *end;
@@ -440,6 +455,9 @@ void field_show(const struct field *f, const char *cell, struct buf *out)
             buf_puts(out, cell);
         else
             buf_puts(out, cell[0] == '1' ? "yes" : "no");
+        return;
+    case FIELD_EXPLAIN:
+        explain_show(cell, out);
         return;
     default:
         buf_puts(out, cell);

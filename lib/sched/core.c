@@ -27,6 +27,7 @@ void batch_clear(struct batch *b)
     b->start_estimate = 0;
     b->nodes_estimate[0] = b->resv_name[0] = '\0';
     buf_clear(&b->said);
+    buf_clear(&b->explained);
 }
 
 void batch_fini(struct batch *b)
@@ -34,6 +35,7 @@ void batch_fini(struct batch *b)
     free(b->changes);
     free(b->effects);
     buf_fini(&b->said);
+    buf_fini(&b->explained);
     memset(b, 0, sizeof *b);
 }
 

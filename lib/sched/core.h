@@ -271,6 +271,7 @@ struct batch {
     uint32_t job_id;       /* array: the array's id */
     usec_t start_estimate; /* test_only */
     char nodes_estimate[256];
+    struct buf explained;  /* test_only: lines of job/explain.h */
     struct buf said;       /* CMD_TENANT: what was done, or would be, in lines for people */
     char resv_name[256];   /* result of CMD_RESV_CREATE */
 };
@@ -310,7 +311,6 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
     uint32_t exit_status;      /* wait(2) */
     uint32_t derived_exit;
     const char *tres_req, *tres_alloc; /* "cpu=4,mem=8G,node=1,billing=4,gres/gpu=2" */
-    const char *explain;
     /* wide, while it has an allocation: leaf switches, links between neighbours in rank order,
      * NUMA nodes under a task; 0: not known */
     uint32_t leafs;
@@ -328,7 +328,7 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
  * (submit order) ascending. */
 uint32_t core_job_next(const struct core *c, uint32_t cursor, uint32_t *job_id);
 size_t core_job_count(const struct core *c, bool pending_only);
-/* wide: also the fields that cost work (spec, nodelist, tres, explain). false: no such job. */
+/* wide: also the fields that cost work (spec, nodelist, tres). false: no such job. */
 bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_view *v);
 /* Job id of an array's task, 0 when none; not yet split tasks have the array's record. */
 uint32_t core_job_task(const struct core *c, uint32_t array_job_id, uint32_t task_id);

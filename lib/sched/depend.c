@@ -15,6 +15,11 @@
 static const char *const kind_name[DEP_KIND_COUNT] = {
     "", "after", "afterany", "afterok", "afternotok", "aftercorr", "singleton"};
 
+const char *depend_kind_name(enum dep_kind kind)
+{
+    return kind_name[kind];
+}
+
 static int kind_parse(const char *text, size_t n)
 {
     for (int k = 1; k < DEP_KIND_COUNT; k++)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "job/jobspec.h"
 #include "sched/advres.h"
+#include "sched/explain_parts.h"
 #include "sched/kin.h"
 #include "sched/limits.h"
 #include "sched/priority.h"
@@ -328,7 +329,8 @@ static void job_priority(struct core *c, struct job *j, const Sl__JobSpec *s)
     priority_set(c, j, c->now);
 }
 
-static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out);
+static void forecast(struct core *c, struct job *j, const Sl__JobSpec *s, usec_t now,
+                     struct batch *out);
 
 int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out,
                struct err *err)
@@ -345,7 +347,7 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     struct job *j = job_add(c, id);
     int rc = job_fill(c, j, cmd, now, err);
     if (rc == 0 && cmd->submit.test_only)
-        forecast(c, j, now, out);
+        forecast(c, j, s, now, out);
     if (rc < 0 || cmd->submit.test_only) {
         job_drop(c, j, NULL);
         c->job_id_next = next;
@@ -364,17 +366,31 @@ int job_submit(struct core *c, const struct command *cmd, usec_t now, struct bat
     return 0;
 }
 
-/* When and where would it start if everything ran to its limit? */
-static void forecast(struct core *c, struct job *j, usec_t now, struct batch *out)
+/* When and where would it start, and why then? It is in no table but that of the jobs. */
+static void forecast(struct core *c, struct job *j, const Sl__JobSpec *s, usec_t now,
+                     struct batch *out)
 {
     struct placement p = {0};
-    usec_t start = plan_forecast(c, j, now, &p);
+    struct arena a;
+    struct explanation *e = xmalloc(sizeof *e);
+    uint32_t priority_next = c->priority_next;
+    arena_init(&a);
+    job_priority(c, j, s);
+    c->priority_next = priority_next;
+    j->eligible = j->begin > now ? j->begin : now;
+    if (j->deps_count)
+        depend_eval(c, j, now);
+    usec_t start = explain_job(c, j, now, &a, &p, e);
     out->start_estimate = start == INT64_MAX ? 0 : start;
     size_t len = 0;
     for (uint32_t i = 0; i < p.count && len < sizeof out->nodes_estimate; i++)
         len += (size_t)snprintf(out->nodes_estimate + len, sizeof out->nodes_estimate - len,
                                 "%s%s", i ? "," : "", c->node[p.node[i].node].name);
+    for (uint32_t i = 0; i < e->count; i++)
+        explain_put(&out->explained, &e->item[i]);
     free(p.node);
+    free(e);
+    arena_fini(&a);
 }
 
 /* ---- arrays ------------------------------------------------------------------------------------ */

@@ -301,6 +301,7 @@ struct job {
     uint32_t tier;           /* of its best partition */
     uint8_t state, type, hold, gate, reason, last_state, then;
     uint8_t warn_signal;     /* --signal; 0: none */
+    uint8_t why, placed_by;  /* of its last start (explain_started.c) */
     bool warn_batch, warn_sent, kill_dep, no_kill;
     uint32_t warn_sec;       /* before the limit */
     uint16_t flags;
@@ -317,6 +318,7 @@ struct job {
     usec_t free_at;          /* when what it holds is planned to be free (timeline.h) */
     struct reservation *resv; /* owned; NULL: none */
     usec_t suspended_since, suspended_total, estimate, last_end, client_lost_at;
+    uint32_t why_job, placed_leafs; /* ahead of whose promise it started; 0: none */
     uint32_t advres_id;      /* of the advance reservation that it runs in; 0: none */
     usec_t preempt_at;       /* preempted: its grace is over then; 0: it is not */
     usec_t until;            /* ... which ends it then; 0: does not */
@@ -634,10 +636,6 @@ void plan_again(struct core *c, struct job *j);
 void plan_relief(struct core *c, uint32_t node, bool early);
 /* When what a job holds is to be free, as it stands. */
 usec_t plan_end(const struct job *j);
-/* When and where would it start if it were submitted now and running jobs used their limits?
- * INT64_MAX: it would not. */
-usec_t plan_forecast(struct core *c, struct job *j, usec_t now, struct placement *p);
-
 /* admit.c */
 struct admit { /* on whose behalf */
     const struct actor *actor;
@@ -661,6 +659,7 @@ enum dep_state depend_eval(struct core *c, struct job *j, usec_t now);
 bool depend_pairs(const struct job *j);
 /* All that wait for something which has started or ended since the last call. */
 void depend_again(struct core *c, usec_t now, struct batch *out);
+const char *depend_kind_name(enum dep_kind kind); /* "afterok" */
 char *depend_text(const struct core *c, const struct job *j, struct arena *a);
 
 /* apply.c */

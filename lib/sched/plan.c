@@ -9,6 +9,7 @@
  * pass or a later one until a node that its jobs could use gets relief.
  */
 #include "sched/advres.h"
+#include "sched/explain_parts.h"
 #include "sched/license.h"
 #include "sched/plan.h"
 #include "sched/preempt.h"
@@ -201,6 +202,7 @@ static enum verdict start(struct core *c, struct job *j, uint32_t part,
         return UNAVAILABLE;
     if (!within_limits(c, j, part, p)) /* it may get more than it asked for */
         return COUNTED_OUT;
+    explain_note(c, j, part, p, now);
     if (j->resv)
         reservation_drop(c, j);
     if (j->rest_count)
@@ -287,28 +289,6 @@ static enum verdict try_job(struct core *c, struct job *j, usec_t now, struct ba
         worst = v < worst && v != BLOCKED ? v : worst;
     }
     return *blocked == NONE ? worst : BLOCKED;
-}
-
-usec_t plan_forecast(struct core *c, struct job *j, usec_t now, struct placement *p)
-{
-    struct jobclass one = {.parts_gen = NONE};
-    usec_t first = INT64_MAX;
-    class_parts(c, &one, text_of(c, j->parts));
-    for (uint32_t i = 0; i < one.parts && first > now; i++) {
-        usec_t limit = parts_limit(&c->part[one.part[i]], j->limit_given ? j->limit : 0);
-        struct placement there = {0};
-        usec_t at = plan_earliest(c, j, one.part[i], plan_span(j, limit), now, INT64_MAX,
-                                  &there);
-        if (at < first) {
-            free(p->node);
-            *p = there;
-            first = at;
-        } else {
-            free(there.node);
-        }
-    }
-    free(one.part);
-    return first;
 }
 
 /* ---- those who have a reservation -------------------------------------------------------- */

@@ -44,8 +44,15 @@ static inline usec_t plan_span(const struct job *j, usec_t limit)
 void class_put(struct core *c, struct job *j);  /* among its class; it is no member yet */
 void class_take(struct core *c, struct job *j);
 void class_parts(struct core *c, struct jobclass *k, const char *names); /* k->part */
+/* How many of the class stand before j. */
+uint32_t class_before(struct core *c, const struct jobclass *k, struct job *j);
+/* A pending job that is not queued stands among its class, or leaves it: between two passes,
+ * for whatif.h. */
+void queue_guest(struct core *c, struct job *j, bool enter);
 
 /* reserve.c */
+/* Nodes that it takes there at the least. */
+uint32_t plan_nodes_least(const struct core *c, const struct job *j, uint32_t part);
 /* The earliest start of j in the partition with what is promised now, and where; INT64_MAX:
  * none before that time, or not even when all that runs is over. */
 usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,

@@ -132,6 +132,20 @@ static void part_put(const struct core *c, struct jobclass *k, uint32_t part)
     k->parts++;
 }
 
+uint32_t class_before(struct core *c, const struct jobclass *k, struct job *j)
+{
+    return k->count ? class_find(c, k, j) - k->head : 0;
+}
+
+/* It is in its class, so that it can be compared, but takes no part in any pass. */
+void queue_guest(struct core *c, struct job *j, bool enter)
+{
+    if (enter)
+        class_join(c, j);
+    else
+        class_leave(c, j);
+}
+
 void class_parts(struct core *c, struct jobclass *k, const char *names)
 {
     if (k->parts_gen == c->nodes_gen)

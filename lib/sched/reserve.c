@@ -24,7 +24,7 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint32_t nodes_least(const struct core *c, const struct job *j, uint32_t part)
+uint32_t plan_nodes_least(const struct core *c, const struct job *j, uint32_t part)
 {
     const struct request *q = &c->request[j->request];
     const struct partition *p = &c->part[part];
@@ -87,7 +87,7 @@ usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t 
 {
     request_names(c, &c->request[j->request]);
     usec_t *at = xmalloc((c->part[part].nodes_count + 1) * sizeof *at), start = INT64_MAX;
-    uint32_t n = node_times(c, j, part, span, now, at), least = nodes_least(c, j, part), times;
+    uint32_t n = node_times(c, j, part, span, now, at), least = plan_nodes_least(c, j, part), times;
     if (n >= least) {
         qsort(at, n, sizeof *at, by_time);
         start = at[least - 1];

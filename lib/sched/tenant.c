@@ -8,6 +8,7 @@
 #include "sched/priority.h"
 #include "sched/tres.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

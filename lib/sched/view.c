@@ -159,17 +159,6 @@ void job_ran(struct core *c, struct job *j)
     j->ran_tres = intern_text(&c->text, tres_text(c, j, j->ran_cpus, j->ran_mem, j->ran_nodes, a));
 }
 
-static const char *explain(const struct core *c, const struct job *j, struct arena *a)
-{
-    char when[TIME_TEXT_MAX];
-    if (j->state != JOB_PENDING)
-        return "";
-    if (j->reason == REASON_RESOURCES && j->estimate > c->now)
-        return arena_printf(a, "waits for resources; expected %s if running jobs use their limits",
-                            time_format(j->estimate, when));
-    return job_reason_name((enum job_reason)j->reason);
-}
-
 static void view_wide(const struct core *c, struct job *j, struct job_view *v)
 {
     struct arena *a = &((struct core *)c)->scratch;
@@ -188,7 +177,6 @@ static void view_wide(const struct core *c, struct job *j, struct job_view *v)
         char *ids = array_format(a, j->rest, j->rest_count);
         v->array_text = j->throttle ? arena_printf(a, "%s%%%u", ids, j->throttle) : ids;
     }
-    v->explain = explain(c, j, a);
     if (j->alloc)
         placement_report(c, j->alloc, v);
 }
@@ -227,7 +215,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         .suspended_since = j->suspended_since, .suspended_total = j->suspended_total,
         .start_estimate = j->estimate, .exit_status = j->exit_status,
         .derived_exit = j->derived_exit, .nodelist = "", .batch_host = "", .tres_req = "",
-        .tres_alloc = "", .explain = "", .client_lost = j->client_lost,
+        .tres_alloc = "", .client_lost = j->client_lost,
         .last_run_state = (enum job_state)j->last_state, .last_run_end = j->last_end,
         .last_run_exit = j->last_exit,
         .nodes_count = ran ? j->ran_nodes : size.nodes,
