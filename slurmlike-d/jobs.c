@@ -14,6 +14,7 @@
 #include "noded.h"
 
 #include "base/limits.h"
+#include "base/overwrite.h"
 #include "job/state.h"
 
 #include <dirent.h>
@@ -60,12 +61,11 @@ static int file_fill(const char *path, const ProtobufCMessage *m, struct err *er
     uint8_t *p = xmalloc(n);
     int rc = 0;
     protobuf_c_message_pack(m, p);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         rc = err_errno(err, "%s", path);
-    else if (write(fd, p, n) != (ssize_t)n)
-        rc = err_set(err, -ENOSPC, "%s: cannot write %zu bytes: %s", path, n,
-                     strerror(errno));
+    else if ((rc = fd_overwrite(fd, 0, p, n)) < 0)
+        rc = err_set(err, rc, "%s: cannot write %zu bytes: %s", path, n, strerror(-rc));
     if (fd >= 0)
         close(fd);
     free(p);

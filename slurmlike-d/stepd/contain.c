@@ -169,7 +169,7 @@ void contain_destroy(struct contain *c)
 pid_t contain_fork(struct contain *c)
 {
     if (c->fd < 0)
-        return fork();
+        return _Fork();
     struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
     args.cgroup = (uint64_t)c->fd;
     return (pid_t)syscall(SYS_clone3, &args, sizeof(args));

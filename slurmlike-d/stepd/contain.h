@@ -19,7 +19,8 @@ char *contain_slice(const struct node_opts *opts);
 /* Never fails: without a usable cgroup the walk alone has to do. slice may be NULL. */
 struct contain *contain_create(const struct step *s, const char *slice);
 void contain_destroy(struct contain *c); /* removes the group; NULL is a no-op */
-/* fork(2), with the child in the group from its first instruction. The child must
+/* fork(2), with the child in the group from its first instruction. No handler of
+ * pthread_atfork(3) is called, and mpi_keep_from_tasks() took code away: the child must
  * only exec or _exit. */
 pid_t contain_fork(struct contain *c);
 /* To every process of the step but this one. */

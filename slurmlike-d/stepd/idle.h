@@ -20,7 +20,7 @@
 
 #define IDLE_MAX 16u                     /* idle supervisors of a node */
 #define IDLE_STEPS_MAX 1000u             /* then a supervisor makes room for a fresh one */
-#define IDLE_FRAME_BYTES_MAX (64u << 10) /* a larger launch goes to a fork */
+#define IDLE_FRAME_BYTES_MAX ((64u << 10) - 1) /* a larger launch goes to a fork */
 
 struct idle_seat { /* what a supervisor keeps of its zygote */
     int launches;  /* packets come here */

@@ -8,8 +8,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct mpi {
     const struct mpi_module *module;
@@ -116,13 +119,58 @@ void mpi_node_lost(struct step *s, uint32_t node_index)
 
 /* ---- module ----------------------------------------------------------------------------- */
 
+#define OBJECTS_MAX 64u
+
 static const struct mpi_module *loaded; /* stays until the process ends */
 static struct err failure;              /* why it is not */
+
+/* Address ranges of shared objects, in the order in which they were loaded. */
+struct objects {
+    struct {
+        void *start;
+        size_t bytes;
+    } at[OBJECTS_MAX];
+    size_t count, before; /* before: that were there without the module */
+};
+
+static struct objects objects;
+
+static int object_add(struct dl_phdr_info *info, size_t bytes, void *arg)
+{
+    struct objects *o = arg;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t low = UINTPTR_MAX, high = 0;
+
+    (void)bytes;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + h->p_vaddr;
+        if (h->p_type != PT_LOAD)
+            continue;
+        low = start < low ? start : low;
+        high = start + h->p_memsz > high ? start + h->p_memsz : high;
+    }
+    if (low < high && o->count < OBJECTS_MAX) {
+        low &= ~(page - 1);
+        high = (high + page - 1) & ~(page - 1);
+        o->at[o->count].start = (void *)low; /* NOLINT(performance-no-int-to-ptr) */
+        o->at[o->count++].bytes = high - low;
+    }
+    return 0;
+}
+
+static void objects_list(struct objects *o)
+{
+    o->count = 0;
+    dl_iterate_phdr(object_add, o);
+}
 
 void mpi_preload(const struct node_opts *opts)
 {
     char path[PATH_LEN_MAX + 1];
     snprintf(path, sizeof(path), "%s/mpi_pmix.so", opts->module_dir);
+    objects_list(&objects);
+    objects.before = objects.count;
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const struct mpi_module *m = handle ? dlsym(handle, "mpi_module") : NULL;
     if (!m) {
@@ -136,6 +184,14 @@ void mpi_preload(const struct node_opts *opts)
     }
     if (m->preload(&failure) == 0)
         loaded = m;
+    objects_list(&objects);
+}
+
+void mpi_keep_from_tasks(void)
+{
+    for (size_t i = objects.before; i < objects.count; i++)
+        if (madvise(objects.at[i].start, objects.at[i].bytes, MADV_DONTFORK) < 0)
+            log_verbose("mpi", "madvise: %s", strerror(errno)); /* forks cost more */
 }
 
 int mpi_start(struct step *s, struct err *err)

@@ -14,6 +14,10 @@
 /* In the zygote: loads what supervisors would each have to, and changes the environment
  * as it has to be, while there is one thread to read it. A failure is told by mpi_start. */
 void mpi_preload(const struct node_opts *opts);
+/* In a supervisor, before its first task: the code that mpi_preload() loaded is left out of
+ * the children it makes. Copying these mappings is half of what a fork costs here, and a
+ * task calls none of them before its exec. */
+void mpi_keep_from_tasks(void);
 /* Starts what spec.mpi (or the node's default) names; no-op when it is started. Costs
  * milliseconds, so it is called while the owner is still on its way, too.
  * SL_ENOT_BUILT for unknown names. */

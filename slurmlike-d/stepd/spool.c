@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/folder.h"
 #include "base/limits.h"
+#include "base/overwrite.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,27 +20,12 @@ char *spool_step_dir(const char *spool, uint32_t job_id, uint32_t restart, uint3
     return xasprintf("%s/step.%u.%u.%u", spool, job_id, restart, step_id);
 }
 
-static int write_whole(int fd, const void *p, size_t n)
-{
-    const char *c = p;
-    while (n > 0) {
-        ssize_t got = write(fd, c, n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ENOSPC;
-        c += got;
-        n -= (size_t)got;
-    }
-    return 0;
-}
-
-/* Opens name in the folder for writing; it must not exist. */
+/* Opens name in the folder for writing; it does not exist yet. */
 static int file_create(const char *dir, const char *name, mode_t mode, struct err *err)
 {
     char path[PATH_LEN_MAX + 1];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     return fd < 0 ? err_errno(err, "%s", path) : fd;
 }
 
@@ -84,7 +70,7 @@ int spool_create(const char *dir, const char *kept, struct err *err)
     int fd = file_create(dir, "pid", 0600, err);
     if (fd < 0)
         return fd;
-    return file_finish(dir, "pid", fd, write_whole(fd, text, (size_t)n), err);
+    return file_finish(dir, "pid", fd, fd_overwrite(fd, 0, text, (size_t)n), err);
 }
 
 /* The script file of the step before, when it is the same user's and no one else has it
@@ -97,7 +83,7 @@ static int script_reopen(const char *path, uid_t uid)
         return -1;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == uid && st.st_nlink == 1 &&
         fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0 &&
-        ftruncate(fd, 0) == 0 && fchmod(fd, 0700) == 0)
+        fchmod(fd, 0700) == 0)
         return fd;
     close(fd);
     return -1;
@@ -115,10 +101,19 @@ int spool_script(const char *dir, const ProtobufCBinaryData *script, uid_t uid, 
     }
     if (fd < 0)
         return fd;
-    int rc = write_whole(fd, script->data, script->len);
+    int rc = fd_overwrite(fd, 0, script->data, script->len);
     if (rc == 0 && geteuid() == 0 && fchown(fd, uid, gid) < 0)
         rc = -errno;
     return file_finish(dir, "slurm_script", fd, rc, err);
+}
+
+/* Where the first line of the file ends; 0: nowhere. */
+static off_t first_line(int fd)
+{
+    char text[64];
+    ssize_t n = pread(fd, text, sizeof(text), 0);
+    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+    return end ? end + 1 - text : 0;
 }
 
 int spool_result_write(const char *dir, const Sl__JobReports *reports, struct err *err)
@@ -129,11 +124,11 @@ int spool_result_write(const char *dir, const Sl__JobReports *reports, struct er
     sl__job_reports__pack(reports, packed);
     snprintf(from, sizeof(from), "%s/pid", dir);
     snprintf(to, sizeof(to), "%s/result", dir);
-    int fd = open(from, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     int rc = fd < 0 ? err_errno(err, "%s", from) : 0;
     if (fd < 0)
         goto out;
-    rc = write_whole(fd, packed, n);
+    rc = fd_overwrite(fd, first_line(fd), packed, n);
     rc = file_finish(dir, "pid", fd, rc, err);
     if (rc < 0)
         goto out;
@@ -144,19 +139,13 @@ out:
     return rc;
 }
 
-/* Back to its first line. */
+/* What follows its first line is no longer a result by the file's name. */
 static bool result_to_pid(const char *dir)
 {
-    char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1], text[64];
+    char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1];
     snprintf(from, sizeof(from), "%s/result", dir);
     snprintf(to, sizeof(to), "%s/pid", dir);
-    int fd = open(from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
-    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
-    bool good = end && ftruncate(fd, end + 1 - text) == 0;
-    if (fd >= 0)
-        close(fd);
-    return good && rename(from, to) == 0;
+    return rename(from, to) == 0;
 }
 
 /* Where the job's user is the folder's owner, jobs can leave files in it. */

@@ -542,6 +542,7 @@ void supervisor_run(const struct node_opts *opts, Sl__StepLaunch *launch,
 {
     struct life life = {.starting = opts->starting ? STARTING_FD : -1, .socket.fd = -1};
     process_init();
+    mpi_keep_from_tasks();
     for (unsigned steps = 1; launch; steps++) {
         if (!step_run(opts, launch, &life))
             _exit(0);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static char *room;
-static size_t room_bytes;
+static size_t room_bytes, used_bytes;
 static char **variables; /* what environ was made of; setenv(3) may put another in its place */
 
 /* argv's and environ's strings lie one behind the other: execve(2) of Linux. */
@@ -30,7 +30,7 @@ void title_init(int argc, char **argv)
     }
     environ = variables;
     room = argv[0];
-    room_bytes = (size_t)(end - argv[0]);
+    room_bytes = used_bytes = (size_t)(end - argv[0]);
 }
 
 void title_set(const char *fmt, ...)
@@ -41,6 +41,9 @@ void title_set(const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(room, room_bytes, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < room_bytes)
-        memset(room + n, 0, room_bytes - (size_t)n);
+    if (n < 0 || (size_t)n >= room_bytes)
+        n = (int)room_bytes - 1; /* cut: vsnprintf(3) ended it there */
+    if ((size_t)n < used_bytes)
+        memset(room + n, 0, used_bytes - (size_t)n);
+    used_bytes = (size_t)n;
 }

@@ -65,19 +65,22 @@ void user_fini(struct user *u)
     *u = (struct user){0};
 }
 
+/* The system calls themselves, here and below: glibc's functions would have each thread of
+ * the process do the same. PMIx has one, and a child of contain_fork() would wait for the
+ * ones that it believes to have. */
 int user_become(const struct user *u)
 {
     if (!u->drop)
         return 0;
-    if (setgroups((size_t)u->groups_count, u->groups) < 0 ||
-        setresgid(u->gid, u->gid, u->gid) < 0 || setresuid(u->uid, u->uid, u->uid) < 0)
+    if (syscall(SYS_setgroups, u->groups_count, u->groups) < 0 ||
+        syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0 ||
+        syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
         return -errno;
     return 0;
 }
 
-/* glibc's calls would change each thread of the process, and PMIx has one. The effective
- * ids only: the real ones stay root's, so that the user can neither signal nor trace
- * this process meanwhile. Without euid 0 no capability is left in effect (with the
+/* The effective ids only: the real ones stay root's, so that the user can neither signal
+ * nor trace this process meanwhile. Without euid 0 no capability is left in effect (with the
  * file system ids alone CAP_SYS_PTRACE would open other users' files in /proc). */
 static int identity_set(int groups_count, const gid_t *groups, gid_t gid, uid_t uid)
 {
