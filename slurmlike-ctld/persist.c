@@ -178,7 +178,8 @@ static void run_follow(struct ctld *d, uint32_t job_id)
         r = NULL;
     }
     if (view_has_run(&v)) {
-        if (!r && !(r = run_open(d, job_id)))
+        bool known = r && r->row.state == v.state && r->row.suspended == v.suspended_total;
+        if (known || (!r && !(r = run_open(d, job_id))))
             return;
         r->row.state = v.state;
         r->row.suspended = v.suspended_total;
