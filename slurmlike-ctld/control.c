@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "stats.h"
 #include "nodes.h"
 #include "persist.h"
 
@@ -178,6 +179,15 @@ static int op_log_level(struct session *s, uint32_t tag, const char *argument, s
     return 0;
 }
 
+static int op_stats_reset(struct session *s, uint32_t tag, const char *argument, struct err *err)
+{
+    (void)argument;
+    (void)err;
+    stats_reset(s->d);
+    reply_send(s, tag, "");
+    return 0;
+}
+
 static const struct {
     Sl__ControlOp op;
     const char *name;
@@ -189,6 +199,7 @@ static const struct {
     {SL__CONTROL_OP__CONTROL_RECONFIGURE, "reconfigure", true, op_reconfigure},
     {SL__CONTROL_OP__CONTROL_SHUTDOWN, "shutdown", true, op_shutdown},
     {SL__CONTROL_OP__CONTROL_LOG_LEVEL, "log level", true, op_log_level},
+    {SL__CONTROL_OP__CONTROL_STATS_RESET, "reset of statistics", true, op_stats_reset},
 };
 
 void control_handle(struct ctld *d, struct session *s, struct wire_msg *m)

@@ -67,6 +67,7 @@ struct nodes;
 struct persist;
 struct queries;
 struct sessions;
+struct stats;
 struct users;
 struct watches;
 
@@ -89,6 +90,7 @@ struct ctld {
     struct nodes *nodes;
     struct watches *watches;
     struct queries *queries;
+    struct stats *stats;
     struct blobs *blobs;
     struct users *users;
     struct acct *acct;

@@ -7,6 +7,7 @@
 #include "nodes.h"
 #include "persist.h"
 #include "session.h"
+#include "stats.h"
 #include "watch.h"
 
 #include <inttypes.h>
@@ -139,6 +140,7 @@ static void loop_absorb(struct loop *l, enum command_kind cause)
     if (!b->changes_count && !b->effects_count)
         return;
     l->dirty = true;
+    stats_batch(d, b, cause);
     for (size_t i = 0; i < b->changes_count; i++)
         persist_note(d, &b->changes[i], cause);
     for (size_t i = 0; i < b->effects_count; i++) {
@@ -337,6 +339,7 @@ static void loop_plan(struct loop *l, usec_t now)
     usec_t took = clock_mono_usec() - start;
     l->stats.plans++;
     l->stats.plan_usec_sum += took;
+    l->stats.plan_usec_last = took;
     if (took > l->stats.plan_usec_max)
         l->stats.plan_usec_max = took;
 }

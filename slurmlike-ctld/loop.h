@@ -49,7 +49,7 @@ bool loop_is_clean(const struct ctld *d);
 
 struct loop_stats {
     uint64_t commands, refused, plans, commits, commit_failures;
-    usec_t commit_usec_sum, commit_usec_max, plan_usec_sum, plan_usec_max;
+    usec_t commit_usec_sum, commit_usec_max, plan_usec_sum, plan_usec_max, plan_usec_last;
 };
 const struct loop_stats *loop_stats(const struct ctld *d);
 

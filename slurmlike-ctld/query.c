@@ -6,6 +6,7 @@
 #include "cells.h"
 #include "filter.h"
 #include "loop.h"
+#include "stats.h"
 #include "tenants.h"
 #include "wire/cells.h"
 
@@ -254,32 +255,7 @@ static void walk_config(struct query *q, struct page *p)
 
 static void walk_stats(struct query *q, struct page *p)
 {
-    struct ctld *d = q->s->d;
-    const struct loop_stats *st = loop_stats(d);
-    const struct {
-        const char *key;
-        uint64_t value;
-    } rows[] = {
-        {"now", (uint64_t)(ctld_now(d) / USEC_PER_SEC)},
-        {"started", (uint64_t)(d->started / USEC_PER_SEC)},
-        {"epoch", d->epoch},
-        {"clients", sessions_count(d)},
-        {"jobs", core_job_count(d->core, false)},
-        {"jobs_pending", core_job_count(d->core, true)},
-        {"nodes", core_node_count(d->core)},
-        {"commands", st->commands},
-        {"commands_refused", st->refused},
-        {"plans", st->plans},
-        {"plan_usec_max", (uint64_t)st->plan_usec_max},
-        {"plan_usec_mean", st->plans ? (uint64_t)st->plan_usec_sum / st->plans : 0},
-        {"commits", st->commits},
-        {"commit_failures", st->commit_failures},
-        {"commit_usec_max", (uint64_t)st->commit_usec_max},
-        {"commit_usec_mean", st->commits ? (uint64_t)st->commit_usec_sum / st->commits : 0},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        pair_put(rows[i].key, arena_printf(&q->row, "%llu", (unsigned long long)rows[i].value),
-                 p);
+    stats_each(q->s->d, pair_put, p);
     p->end = true;
 }
 

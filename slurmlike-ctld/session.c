@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "nodes.h"
 #include "query.h"
+#include "stats.h"
 #include "submit.h"
 #include "tenants.h"
 #include "users.h"
@@ -93,7 +94,11 @@ static void session_message(struct wire_link *l, struct wire_msg *m, void *arg)
     } else if (r->writes && loop_failing(d, &err)) {
         session_error(s, m->tag, &err);
     } else {
+        usec_t began = clock_mono_usec();
+        uid_t uid = s->uid; /* the session may end on the way */
+        enum wire_type type = m->type;
         r->handle(d, s, m);
+        stats_request(d, type, uid, clock_mono_usec() - began);
     }
 }
 

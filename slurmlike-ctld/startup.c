@@ -7,6 +7,7 @@
 #include "nodes.h"
 #include "persist.h"
 #include "query.h"
+#include "stats.h"
 #include "session.h"
 #include "setup/setup.h"
 #include "users.h"
@@ -115,6 +116,7 @@ static int parts_create(struct ctld *d, struct err *err)
     d->sessions = sessions_create(d);
     d->watches = watches_create(d);
     d->queries = queries_create(d);
+    d->stats = stats_create();
     d->blobs = blobs_create(BLOB_CACHE_BYTES_MAX);
     d->users = users_create();
     nodes_create(d);
@@ -204,6 +206,7 @@ void startup_unload(struct ctld *d)
     store_close(d->store);
     watches_destroy(d->watches);
     queries_destroy(d->queries);
+    stats_destroy(d->stats);
     nodes_destroy(d->nodes);
     blobs_destroy(d->blobs);
     users_destroy(d->users);

@@ -14,7 +14,7 @@ from cluster import Cluster, wait_for
 pytestmark = pytest.mark.sanitized
 
 COMMANDS = ["sbatch", "srun", "salloc", "squeue", "sinfo", "scancel", "scontrol", "sacct",
-            "sacctmgr", "sprio", "sshare"]
+            "sacctmgr", "sdiag", "sprio", "sshare"]
 PARTITIONS = '''partitions = (
   { name = "main"; nodes = "ALL"; default = true; },
   { name = "short"; nodes = "n1"; max_time = 600; },
@@ -222,6 +222,40 @@ def test_a_dead_controller_is_one_line_within_two_seconds():
             assert r.out == ""
         r = c.run("scontrol", "ping")
         assert r.rc == 1 and "is DOWN" in r.out, r
+
+
+# ---- sdiag -------------------------------------------------------------------------------
+
+def test_sdiag_counts_what_became_of_jobs_and_who_asked(users):
+    with Cluster(nodes=1) as c:
+        for code in (0, 0, 3):
+            c.wait_done(c.sbatch("-o", "/dev/null", wrap="exit %d" % code))
+        waiting, running = c.sbatch("-H", wrap="true"), c.sbatch("-o", "/dev/null", wrap="sleep 1000")
+        c.wait_state(running, "RUNNING")
+        out = c.ok("sdiag")
+        assert re.match(r"\*{55}\nsdiag output at \w{3} \w{3} +\d+ [\d:]{8} \d{4} \(\d+\)\nData since      ", out), out
+        c.ok("scancel", waiting, running)
+        assert c.wait_done(running) == "CANCELLED"
+        c.ok("squeue", user=users[0])
+
+        def figures():
+            return dict(re.findall(r"^\t?([\w ]+): +(\d+)$", c.ok("sdiag"), re.M))
+        wait_for("the jobs' ends", lambda: figures()["Jobs canceled"] == "2")
+        f = figures()
+        assert [f["Jobs " + w] for w in ("submitted", "started", "completed", "canceled", "failed", "pending", "running")] \
+            == ["5", "4", "2", "2", "1", "0", "0"]
+        assert int(f["Total cycles"]) > 0 and int(f["Total commits"]) > 0 and int(f["Max cycle"]) >= int(f["Mean cycle"])
+        out = c.ok("sdiag")
+        assert re.search(r"^\tSUBMIT +count:5 +ave_time:\d+ +total_time:\d+$", out, re.M), out
+        assert re.search(r"^\t%s +\( +\d+\) count:1 " % users[0], out, re.M), out
+        stats = json.loads(c.ok("sdiag", "--json"))["statistics"]
+        assert stats["jobs_submitted"] == stats["requests"]["SUBMIT"]["count"] == 5
+        refused(c.run("sdiag", "-r", user=users[0]), "permission")
+        c.ok("sdiag", "--reset")
+        f = figures()
+        assert f["Jobs submitted"] == f["Jobs canceled"] == f["Jobs failed"] == "0"
+        lines = [l for l in c.ok("sdiag", "-i").splitlines() if "count:" in l]
+        assert len(lines) > 1
 
 
 # ---- squeue ------------------------------------------------------------------------------
