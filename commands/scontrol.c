@@ -31,15 +31,20 @@ static const struct {
     scontrol_f *fn;
     const char *arguments, *help;
 } verbs[] = {
+    {"completing", 3, scontrol_completing, "", "jobs whose nodes are being cleaned up"},
     {"create", 2, scontrol_create, "reservation Key=Value...", "reserve nodes for some people"},
     {"delete", 3, scontrol_delete, "reservation=name", "end a reservation"},
+    {"errnumstr", 1, scontrol_errnumstr, "number", "an error in words"},
     {"hold", 2, scontrol_job_op, "jobs", "keep jobs from starting"},
-    {"ping", 1, scontrol_ping, "", "is the controller there?"},
+    {"listpids", 1, scontrol_listpids, "[job[.step]] [node]", "processes of jobs on this machine"},
+    {"pidinfo", 3, scontrol_pidinfo, "pid", "which job a process is of, and when that ends"},
+    {"ping", 2, scontrol_ping, "", "is the controller there?"},
     {"reconfigure", 3, scontrol_reconfigure, "", "read the configuration again"},
     {"release", 3, scontrol_job_op, "jobs", "let held jobs start"},
     {"requeue", 7, scontrol_job_op, "jobs", "put running or finished jobs back in the queue"},
     {"requeuehold", 8, scontrol_job_op, "jobs", "the same, held"},
     {"resume", 3, scontrol_job_op, "jobs", "continue suspended jobs"},
+    {"setdebug", 6, scontrol_setdebug, "level", "how much the controller logs"},
     {"show", 2, scontrol_show, "what [id]",
      "job, node, partition, step, reservation, licenses, config, hostnames, hostlist, hostlistsorted"},
     {"shutdown", 8, scontrol_shutdown, "[controller]", "end the controller"},
@@ -49,14 +54,13 @@ static const struct {
     {"update", 2, scontrol_update, "what=id Key=Value...",
      "JobId=, NodeName=, PartitionName=, ReservationName= and what is to change"},
     {"wait_job", 6, scontrol_wait_job, "job", "return when the job's nodes are ready"},
-    {"write", 2, scontrol_write, "batch_script job [file]", "save a job's script; - for stdout"},
+    {"write", 2, scontrol_write, "batch_script job [file]", "save a job's script, - for stdout; or config [file]"},
 };
 #define VERBS_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
 static const char *const later[] = {
-    "abort",         "cancel_reboot", "cluster",      "completing",    "errnumstr",     "fsdampeningfactor", "listpids", "notify",
-    "pidinfo",       "reboot",        "schedloglevel", "setdebug",     "setdebugflags",
-    "takeover",      "token",
+    "abort",  "cancel_reboot", "cluster",  "fsdampeningfactor", "notify", "reboot",
+    "schedloglevel", "setdebugflags", "takeover", "token",
 };
 
 int scontrol_fail(int code, const char *fmt, ...)
@@ -137,7 +141,7 @@ static int words_split(char *line, char **argv, int max)
 
 static int interactive(struct scontrol *s)
 {
-    char *line = NULL, *argv[128];
+    char *line = NULL, *last = NULL, *argv[128];
     size_t cap = 0;
     int rc = 0;
     for (;;) {
@@ -147,6 +151,13 @@ static int interactive(struct scontrol *s)
         }
         if (getline(&line, &cap, stdin) < 0)
             break;
+        if (strncmp(line, "!!", 2) == 0 && last != NULL) {
+            free(line);
+            line = xstrdup(last);
+            cap = strlen(line) + 1;
+        }
+        free(last);
+        last = xstrdup(line);
         int argc = words_split(line, argv, 128);
         if (argc == 0 || argv[0][0] == '#')
             continue;
@@ -160,11 +171,18 @@ static int interactive(struct scontrol *s)
             s->oneliner = true;
         else if (scontrol_word(argv[0], "all", 3))
             s->all = true;
+        else if (scontrol_word(argv[0], "hide", 3))
+            s->all = false;
+        else if (scontrol_word(argv[0], "quiet", 4))
+            s->quiet = true;
+        else if (scontrol_word(argv[0], "verbose", 4))
+            s->quiet = false;
         else
             rc = dispatch(s, argc, argv);
         fflush(stdout);
     }
     free(line);
+    free(last);
     return rc;
 }
 

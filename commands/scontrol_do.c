@@ -289,8 +289,8 @@ int scontrol_delete(struct scontrol *s, int argc, char **argv)
 
 #define PING_TIMEOUT (2 * USEC_PER_SEC)
 
-static int control(struct scontrol *s, Sl__ControlOp op, const char *argument,
-                   struct wire_msg *reply, struct err *err)
+int scontrol_control(struct scontrol *s, Sl__ControlOp op, const char *argument,
+                     struct wire_msg *reply, struct err *err)
 {
     usec_t timeout = op == SL__CONTROL_OP__CONTROL_PING ? PING_TIMEOUT : 0;
     Sl__ControlRequest q = SL__CONTROL_REQUEST__INIT;
@@ -305,7 +305,7 @@ int scontrol_ping(struct scontrol *s, int argc, char **argv)
     struct err err = {0};
     const char *host = s->client.conf->ctld_host;
     (void)argc, (void)argv;
-    bool up = control(s, SL__CONTROL_OP__CONTROL_PING, "", &m, &err) == 0;
+    bool up = scontrol_control(s, SL__CONTROL_OP__CONTROL_PING, "", &m, &err) == 0;
 
     if (s->json)
         print_json_value(scontrol_program, "pings",
@@ -324,7 +324,7 @@ static int control_simple(struct scontrol *s, Sl__ControlOp op)
 {
     struct wire_msg m;
     struct err err = {0};
-    if (control(s, op, "", &m, &err) != 0)
+    if (scontrol_control(s, op, "", &m, &err) != 0)
         return scontrol_fail(1, "%s", err.text);
     const Sl__ControlReply *r = (const Sl__ControlReply *)m.body;
     if (r->text[0] != '\0' && !s->quiet)
@@ -363,7 +363,7 @@ int scontrol_config(struct scontrol *s)
     struct err err = {0};
     char now[TIME_TEXT_MAX];
 
-    if (control(s, SL__CONTROL_OP__CONTROL_CONF, "", &m, &err) != 0)
+    if (scontrol_control(s, SL__CONTROL_OP__CONTROL_CONF, "", &m, &err) != 0)
         return scontrol_fail(1, "%s", err.text);
     const Sl__ControlReply *r = (const Sl__ControlReply *)m.body;
     struct conf *conf = conf_load_text(r->text, "the controller's configuration", &err);
@@ -417,7 +417,7 @@ int scontrol_write(struct scontrol *s, int argc, char **argv)
     char *end;
 
     if (argc > 0 && scontrol_word(argv[0], "config", 1))
-        return scontrol_fail(1, "not built yet: write config (see slurmlike-ctld --print-config)");
+        return scontrol_write_config(s, argc > 1 ? argv[1] : NULL);
     if (argc < 2 || !scontrol_word(argv[0], "batch_script", 1))
         return scontrol_fail(1, "write: batch_script JOB [FILE]");
     unsigned long id = strtoul(argv[1], &end, 10);

@@ -562,12 +562,16 @@ int scontrol_show(struct scontrol *s, int argc, char **argv)
     for (size_t i = 0; i < 3; i++)
         if (scontrol_word(word, hosts[i], 5))
             return scontrol_hosts(hosts[i], argc - 1, argv + 1);
+    if (scontrol_word(word, "aliases", 2))
+        return scontrol_aliases(s, id);
+    if (scontrol_word(word, "daemons", 2))
+        return scontrol_daemons(s);
     if (scontrol_word(word, "config", 1))
         return scontrol_config(s);
     for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
         if (scontrol_word(word, entities[i].word, entities[i].min))
             return entity_show(s, &entities[i], id);
-    static const char *const later[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons",
+    static const char *const later[] = {"assoc_mgr", "bbstat", "burstbuffer",
                                         "dwstat", "federation", "topology"};
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
         if (scontrol_word(word, later[i], 3))

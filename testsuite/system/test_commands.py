@@ -549,6 +549,52 @@ def test_show_node_and_partition(cluster):
     assert "cluster_name" in cluster.ok("scontrol", "show", "config")
 
 
+def test_listpids_and_pidinfo_find_the_processes_of_a_job(cluster):
+    job = cluster.sbatch("-n2", "-t", "5", "-o", "pids.%j", wrap="srun -n2 sh -c 'sleep 1000 & echo up; wait'")
+    cluster.wait_file("pids.%d" % job, "up\nup")
+    lines = cluster.ok("scontrol", "listpids", "%d.0" % job).splitlines()
+    assert lines[0] == "PID      JOBID    STEPID   LOCALID GLOBALID"
+    rows = [l.split() for l in lines[1:]]
+    assert {tuple(r[1:3]) for r in rows} == {(str(job), "0")} and len(rows) == 4
+    assert sorted(tuple(r[3:]) for r in rows) == [("-", "-"), ("-", "-"), ("0", "0"), ("1", "1")]
+    for r in rows:
+        with open("/proc/%s/cmdline" % r[0]) as f:
+            assert f.read().startswith("sleep" if r[3] == "-" else "sh")
+    whole = cluster.ok("scontrol", "listpids", job)
+    assert " batch " in whole and len(whole.splitlines()) > len(lines)
+    assert {r[0] for r in rows} < {l.split()[0] for l in cluster.ok("scontrol", "listpids").splitlines()}
+    node = cluster.job(job)["NodeList"]
+    assert cluster.ok("scontrol", "listpids", "%d.0" % job, node).splitlines() == lines
+    refused(cluster.run("scontrol", "listpids", "%d.0" % job, "n9"), "no process")
+    refused(cluster.run("scontrol", "listpids", "999999"), "no process", "999999")
+    refused(cluster.run("scontrol", "listpids", "x"), "job id", "x")
+    end = cluster.job(job)["EndTime"]
+    assert cluster.ok("scontrol", "pidinfo", rows[0][0]) == "Slurm JobId=%d ends at %s\n" % (job, end)
+    refused(cluster.run("scontrol", "pidinfo", os.getpid()), "no job")
+    refused(cluster.run("scontrol", "pidinfo", "x"), "process id")
+    cluster.ok("scancel", job)
+    cluster.wait_done(job)
+
+
+def test_small_questions_to_scontrol(cluster):
+    assert cluster.ok("scontrol", "errnumstr", "2") == "No such file or directory\n"
+    refused(cluster.run("scontrol", "errnumstr", "two"), "number")
+    assert cluster.ok("scontrol", "completing") == ""
+    host = os.uname().nodename
+    assert cluster.ok("scontrol", "show", "aliases") == cluster.ok("scontrol", "show", "aliases", host) == "n1 n2\n"
+    refused(cluster.run("scontrol", "show", "aliases", "nosuchhost"), "nosuchhost")
+    assert cluster.ok("scontrol", "show", "daemons") == "slurmlike-ctld slurmlike-d\n"
+    for level in ("debug", "5", "info", "3"):
+        assert cluster.ok("scontrol", "setdebug", level) == ""
+    refused(cluster.run("scontrol", "setdebug", "loud"), "level")
+    path = cluster.ok("scontrol", "write", "config", "saved").split()[-1]
+    assert re.fullmatch(r"saved\.\d{14}", path)
+    as_saved = {"SLURMLIKE_CONF": os.path.join(cluster.work, path)}  # whole, and as it is read
+    assert cluster.ok("squeue", env=as_saved) and 'name = "short"' in cluster.read(path)
+    r = cluster.run("scontrol", stdin="errnumstr 2\n!!\n!!\n")
+    assert r.out == "No such file or directory\n" * 3 and r.rc == 0, r
+
+
 def test_commands_from_standard_input(cluster):
     r = cluster.run("scontrol", stdin="show hostnames n[1-2]\n# nothing\nping\nquit\nshow foo\n")
     assert r.rc == 0 and r.out.startswith("n1\nn2\n") and "is UP" in r.out, r
