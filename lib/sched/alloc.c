@@ -120,6 +120,11 @@ static void node_take(struct core *c, struct job *j, struct alloc_node *k)
     timeline_hold(c, j, k);
 }
 
+bool part_whole(const struct core *c, const struct job *j, uint32_t part)
+{
+    return c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
+}
+
 bool job_exclusive(const struct core *c, const struct job *j)
 {
     return c->request[j->request].exclusive || j->alone;

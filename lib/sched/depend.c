@@ -271,8 +271,8 @@ static enum dep_state singleton_eval(const struct core *c, const struct job *j)
         return DEP_MET;
     if (g->running > (j->array ? j->array->running : 0u))
         return DEP_WAIT;
-    for (const struct job *r = g->head; r && r->id < j->id; r = r->name_next)
-        if (r != j && (r->array_id == 0 || r->array_id != j->array_id))
+    for (const struct job *r = g->head; r; r = r->name_next)
+        if (kin_age(r) < kin_age(j))
             return DEP_WAIT;
     return DEP_MET;
 }

@@ -465,6 +465,7 @@ struct job *job_split(struct core *c, struct job *j, uint32_t task, struct batch
         c->pending--;
         timer_add(c, t->end + c->policy.job_keep, TIMER_PURGE, t->id);
     }
+    job_deadline_timer(c, t);
     intern_ref(&c->text, t->user);
     intern_ref(&c->text, t->name);
     intern_ref(&c->text, t->account);
@@ -575,8 +576,6 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->start = now;
     j->limit = parts_limit(&c->part[part], j->limit_given ? j->limit : 0);
     order_start(c, j);
-    j->alone = c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
-    alloc_make(c, j, p);
     j->state = JOB_RUNNING;
     j->flags = JOBF_CONFIGURING;
     j->reason = REASON_NONE;
@@ -585,8 +584,10 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     j->exit_status = 0;
     intern_drop(&c->text, j->partition);
     j->partition = intern_text(&c->text, c->part[part].conf.name);
+    j->alone = part_whole(c, j, part);
     j->warn_sent = false;
     advres_enter(c, j, now);
+    alloc_make(c, j, p); /* until its planned end, which all of this decides */
     job_deadline_timer(c, j);
     job_limit_timers(c, j);
     job_ran(c, j);
@@ -725,6 +726,8 @@ void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now,
         if (then != THEN_NOTHING) {
             /* the ended run is shown to accounting before the next one begins */
             job_requeue(c, j, then == THEN_REQUEUE_HOLD, now);
+            if (j->deadline && now >= job_start_latest(j)) /* it came while the run ended */
+                job_cancel_pending(c, j, JOB_DEADLINE, 0, now, out);
         }
         job_run_over(c, j, now, out);
     } else {

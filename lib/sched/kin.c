@@ -179,6 +179,8 @@ static void name_leave(struct core *c, struct job *j)
 
 /* ---- one job ---------------------------------------------------------------------------- */
 
+static void wake_namesakes(struct core *c, const struct namesakes *g);
+
 static void name_note(struct core *c, struct job *j, bool live)
 {
     struct namesakes *g = j->namesakes;
@@ -189,6 +191,8 @@ static void name_note(struct core *c, struct job *j, bool live)
             g->running--;
         kin_wake(c, j);
         kin_wait(c, j, false); /* singletons hang in the list of their name */
+        if (g->waited.head) /* it may have been the first of them itself */
+            wake_namesakes(c, g);
         name_leave(c, j);
     }
     if (live) {
@@ -258,15 +262,15 @@ static struct waited *waited_get(struct core *c, const struct job *j, const stru
     return w;
 }
 
-/* Singletons by job id, so that the first to go is at the head. */
+/* Singletons by age, so that the first to go is at the head. */
 static void dep_hang(struct dep *d)
 {
     struct dep *head = d->list->head, *at = head;
-    if (d->kind != DEP_SINGLETON || !head || head->prev->job->id <= d->job->id) {
+    if (d->kind != DEP_SINGLETON || !head || kin_age(head->prev->job) <= kin_age(d->job)) {
         DL_APPEND(d->list->head, d);
         return;
     }
-    while (at->job->id <= d->job->id)
+    while (kin_age(at->job) <= kin_age(d->job))
         at = at->next;
     DL_PREPEND_ELEM(d->list->head, at, d);
 }

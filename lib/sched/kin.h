@@ -49,6 +49,12 @@ struct namesakes { /* a user's live jobs of one name, by id */
 
 struct woken { uint32_t job_id, task; }; /* task NO_VAL: all that it waits for */
 
+/* Of two jobs the one with the lower was submitted first: a task's own id is from the time
+ * when it was split off. Equal for tasks of one array. */
+static inline uint32_t kin_age(const struct job *j)
+{
+    return j->array_id ? j->array_id : j->id;
+}
 struct array *kin_array(const struct core *c, uint32_t array_id);
 /* The record of one task of it, NULL when there is none. */
 struct job *kin_task(const struct array *a, uint32_t task);

@@ -577,6 +577,8 @@ void alloc_give_node(struct core *c, struct job *j, struct alloc_node *k);
 void alloc_free(struct core *c, struct job *j);
 void alloc_set(struct core *c, struct job *j, struct alloc *a);
 void job_ran(struct core *c, struct job *j); /* view.c: notes what the run holds */
+/* Does it want its nodes for itself when it runs there; has it them? */
+bool part_whole(const struct core *c, const struct job *j, uint32_t part);
 bool job_exclusive(const struct core *c, const struct job *j);
 
 /* job.c */

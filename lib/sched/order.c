@@ -122,10 +122,11 @@ void order_outran(struct core *c, struct job *j, usec_t now)
     j->outran = true;
     j->expected = 0;
     /* Nothing is free that was not: only promises come later, and those are made again when
-     * something else calls for a pass. */
+     * something else calls for a pass: in due order by each, in others by one afresh. */
     bool wanted = c->plan_wanted;
     timeline_move(c, j, plan_end(j));
     c->plan_wanted = wanted;
+    c->plan_afresh = c->plan_afresh || c->policy.plan_order != PLAN_DUE;
 }
 
 void order_ended(struct core *c, const struct job *j, usec_t now, struct batch *out)

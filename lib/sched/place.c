@@ -273,13 +273,30 @@ bool place_on(struct attempt *a, const struct candidate *v, uint32_t k, struct p
     return !a->in_all || job_gres(a, out);
 }
 
-/* A run of neighbours (--contiguous): by name. */
-static uint32_t contiguous(const struct core *c, const struct candidate *v, uint32_t n,
+static bool is_required(const struct request *q, uint32_t node)
+{
+    return q->has_names && q->required_count && bs_test(q->required, node);
+}
+
+/* A run of k neighbours (--contiguous), which stand by name, that takes all tasks and has
+ * all nodes that are required. */
+static uint32_t contiguous(const struct attempt *a, const struct candidate *v, uint32_t n,
                            uint32_t k)
 {
-    for (uint32_t i = 0; i + k <= n; i++)
-        if (c->node[v[i + k - 1].node].order - c->node[v[i].node].order == k - 1)
-            return i;
+    const struct node *node = a->c->node;
+    uint32_t required = 0, want = a->q->has_names ? a->q->required_count : 0;
+    uint64_t tasks = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        tasks += v[i].tasks;
+        required += is_required(a->q, v[i].node);
+        if (i >= k) {
+            tasks -= v[i - k].tasks;
+            required -= is_required(a->q, v[i - k].node);
+        }
+        if (i + 1 >= k && tasks >= a->q->ntasks && required == want &&
+            node[v[i].node].order - node[v[i + 1 - k].node].order == k - 1)
+            return i + 1 - k;
+    }
     return NONE;
 }
 
@@ -320,7 +337,7 @@ static bool place_count(struct attempt *a, struct candidate *v, uint32_t n, uint
         return false;
     if (a->q->contiguous) {
         qsort_r(v, n, sizeof *v, by_name, a->c);
-        first = contiguous(a->c, v, n, k);
+        first = contiguous(a, v, n, k);
     }
     return first != NONE && place_on(a, v + first, k, out);
 }
@@ -337,9 +354,11 @@ bool place_some(struct attempt *a, struct candidate *v, uint32_t n, bool many,
     uint32_t k = nodes_wanted(a, v, n, many);
     if (place_count(a, v, n, k, out))
         return true;
-    /* what the job wants in all may be spread over more nodes than its tasks need */
+    /* what the job wants in all may be spread over more nodes than its tasks need, and
+     * neighbours may take fewer tasks than the best nodes */
     uint32_t most = a->most < n ? a->most : n;
-    for (k++; k > 1 && !many && a->in_all && k <= most; k++)
+    bool more = !many && (a->in_all || a->q->contiguous);
+    for (k++; k > 1 && more && k <= most; k++)
         if (place_count(a, v, n, k, out))
             return true;
     return false;

@@ -28,6 +28,7 @@
 #define NODES_PER_SEARCH 32u
 
 enum verdict { STARTED, BLOCKED, BARRED /* nobody passes */,
+               WAITS /* it could, and waits for fewer switches */,
                COUNTED_OUT /* by limits, licenses, reservations */, UNAVAILABLE };
 
 void plan_relief(struct core *c, uint32_t node, bool early)
@@ -43,7 +44,9 @@ void plan_relief(struct core *c, uint32_t node, bool early)
 void plan_again(struct core *c, struct job *j)
 {
     c->plan_wanted = true;
-    if (!j->resv && c->class[j->class].failed_pass == c->pass)
+    if (j->resv)
+        j->resv->round = c->round - 1; /* to be looked at */
+    else if (c->class[j->class].failed_pass == c->pass)
         c->class[j->class].failed_pass = c->pass - 1;
 }
 
@@ -59,11 +62,6 @@ usec_t plan_end(const struct job *j)
 
 /* ---- one job --------------------------------------------------------------------------- */
 
-static bool alone(const struct core *c, const struct job *j, uint32_t part)
-{
-    return c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
-}
-
 /* Is every chosen node free for it until it is planned to end? */
 static bool undisturbed(struct core *c, const struct placement *p, bool whole, usec_t end)
 {
@@ -74,7 +72,8 @@ static bool undisturbed(struct core *c, const struct placement *p, bool whole, u
 }
 
 /* It starts later than it was promised, because what it got was late: those behind it that
- * were promised what comes after are late as well. */
+ * were promised what comes after are late as well. They and all behind them are promised
+ * anew, in their order: else the last would keep their time, and the first lose theirs. */
 static bool push_back(struct core *c, const struct job *j, const struct placement *p,
                       bool whole, usec_t end)
 {
@@ -84,6 +83,8 @@ static bool push_back(struct core *c, const struct job *j, const struct placemen
             struct job *other = t->kind == TAKE_JOB ? job_find(c, t->owner) : NULL;
             if (!other || queue_order(&other, &j, c) < 0)
                 return false;
+            while (c->resv[c->resv_count - 1] != other->resv)
+                reservation_drop(c, c->resv[c->resv_count - 1]->job);
             reservation_drop(c, other);
         }
     }
@@ -109,7 +110,7 @@ static bool as_promised(struct core *c, const struct reservation *r, bool whole,
 static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
                      struct placement *p)
 {
-    bool whole = alone(c, j, part);
+    bool whole = part_whole(c, j, part);
     if (place(c, j, part, rooms_of(c, ROOMS_NOW), NULL, p) != 1)
         return false;
     if (undisturbed(c, p, whole, end))
@@ -117,7 +118,8 @@ static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
     if (c->part[part].nodes_count > 1 &&
         place(c, j, part, timeline_rooms(c, end), NULL, p) == 1)
         return true;
-    return j->resv && j->resv->start <= c->now && as_promised(c, j->resv, whole, end, p);
+    return j->resv && j->resv->part == part && j->resv->start <= c->now &&
+           as_promised(c, j->resv, whole, end, p);
 }
 
 /* --time-min: the longest limit under which it could start now, SPAN_INFINITE: none. */
@@ -130,7 +132,7 @@ static usec_t shorter_limit(struct core *c, struct job *j, uint32_t part, usec_t
         !fits_now(c, j, part, now + plan_span(j, j->limit_min), p))
         return SPAN_INFINITE;
     for (uint32_t i = 0; i < p->count; i++)
-        while ((t = timeline_obstacle(c, p->node[i].node, &p->node[i], alone(c, j, part),
+        while ((t = timeline_obstacle(c, p->node[i].node, &p->node[i], part_whole(c, j, part),
                                       now + most)))
             most = t->start - now;
     most -= most % USEC_PER_SEC;
@@ -194,17 +196,28 @@ static bool within_limits(struct core *c, struct job *j, uint32_t part,
     return held == REASON_NONE;
 }
 
+/* What was promised to j is free for others, but for what it takes now as was planned. */
+static void promise_over(struct core *c, struct job *j, const struct placement *p)
+{
+    const struct reservation *r = j->resv;
+    bool early = c->early, as_planned = r->start <= c->now + 1 && r->count == p->count;
+    for (uint32_t i = 0; i < p->count && as_planned; i++)
+        as_planned = memcmp(&p->node[i], &r->node[i], sizeof *r->node) == 0;
+    reservation_drop(c, j);
+    c->early = early || !as_planned;
+}
+
 static enum verdict start(struct core *c, struct job *j, uint32_t part,
                           const struct placement *p, usec_t now, struct batch *out)
 {
     struct job *run = j;
     if (waits_for_switches(c, j, p, now))
-        return UNAVAILABLE;
+        return WAITS;
     if (!within_limits(c, j, part, p)) /* it may get more than it asked for */
         return COUNTED_OUT;
     explain_note(c, j, part, p, now);
     if (j->resv)
-        reservation_drop(c, j);
+        promise_over(c, j, p);
     if (j->rest_count)
         run = job_split(c, j, j->rest[0], out);
     if (run)
@@ -366,6 +379,9 @@ static bool look_again(struct core *c, struct reservation *r, usec_t now, struct
     case BARRED:
         move(c, r, now);
         return j->resv != NULL;
+    case WAITS: /* what it was promised is the latest that it starts */
+        put_back(c, r);
+        return true;
     default:
         reservation_drop(c, j);
         return false;
@@ -597,6 +613,12 @@ int core_plan(struct core *c, usec_t now, unsigned work_budget, struct batch *ou
         return 0;
     plan_begin(c);
     plan_promised(c, now, work_budget, &work, out);
+    while (c->early && work < work_budget) { /* a promise gave way: those before it gain too */
+        c->early = false;
+        c->round++;
+        c->sweep++;
+        plan_promised(c, now, work_budget, &work, out);
+    }
     if (work < work_budget) {
         relief_spend(c);
         c->plan_wanted = false; /* what was wanted so far is done in this pass */

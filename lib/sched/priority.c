@@ -7,6 +7,7 @@
 #include "sched/request.h"
 #include "sched/tres.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

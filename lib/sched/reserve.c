@@ -39,7 +39,7 @@ static uint32_t node_times(struct core *c, const struct job *j, uint32_t part, u
                            usec_t now, usec_t *at)
 {
     const struct partition *p = &c->part[part];
-    bool whole = c->request[j->request].exclusive || p->conf.oversubscribe_exclusive;
+    bool whole = part_whole(c, j, part);
     uint32_t n = 0;
     BS_EACH(i, p->nodes, c->words)
     {
@@ -159,8 +159,7 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
     class_take(c, j);
     j->resv = xcalloc(1, sizeof *j->resv);
     *j->resv = (struct reservation){.job = j, .part = part, .end = span,
-                                    .exclusive = job_exclusive(c, j) ||
-                                                 c->part[part].conf.oversubscribe_exclusive};
+                                    .exclusive = part_whole(c, j, part)};
     GROW(c->resv, c->resv_cap, c->resv_count + 1);
     memmove(c->resv + at + 1, c->resv + at, (c->resv_count - at) * sizeof *c->resv);
     c->resv[at] = j->resv;
@@ -187,7 +186,7 @@ void reservation_drop(struct core *c, struct job *j)
     if (!r->aside)
         timeline_untake(c, TAKE_JOB, j->id, r->start, r->node, r->count);
     for (uint32_t k = 0; k < r->count; k++)
-        plan_relief(c, r->node[k].node, false);
+        plan_relief(c, r->node[k].node, true);
     free(r->node);
     free(r);
     j->resv = NULL;
@@ -199,7 +198,7 @@ bool reservation_helped(struct core *c, struct reservation *r, usec_t now)
 {
     const struct partition *p = &c->part[r->part];
     const struct job *j = r->job;
-    bool whole = c->request[j->request].exclusive || p->conf.oversubscribe_exclusive;
+    bool whole = part_whole(c, j, r->part);
     for (uint32_t i = 0; i < c->relief_count; i++) {
         uint32_t node = c->relief[i];
         struct demand d;

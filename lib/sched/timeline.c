@@ -583,6 +583,8 @@ usec_t timeline_next(struct core *c, uint32_t node, usec_t t)
             i++;
         return i < l->levels ? level_at(l, i)->at : INT64_MAX;
     }
+    if (t <= c->now && l->holds && l->hold[0].end <= c->now) /* late: over in an instant */
+        return c->now + 1;
     uint32_t i = hold_lower(l, t + 1);
     return i < l->holds ? l->hold[i].end : INT64_MAX;
 }
@@ -677,7 +679,8 @@ static int check_levels(struct core *c, uint32_t node, struct err *err)
                    l->stride - sizeof is->at) != 0)
             rc = err_set(err, -EINVAL, "node %s: at %lld %d cores are planned to be free, not %d",
                          c->node[node].name, (long long)want->at, want->cores, is->cores);
-        if (rc == 0 && !c->plan_afresh && l->take[0].start > c->now && (want->cores < 0 || want->mem < 0))
+        if (rc == 0 && !c->plan_afresh && !c->policy.predict /* a guess */ &&
+            l->take[0].start > c->now && (want->cores < 0 || want->mem < 0))
             rc = err_set(err, -EINVAL, "node %s: at %lld %d cores too many are promised",
                          c->node[node].name, (long long)want->at, -want->cores);
     }

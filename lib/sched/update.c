@@ -288,7 +288,17 @@ static int up_throttle(struct update *u, const struct key *k, struct err *err)
         return err_set(err, SL_EINVAL_JOB_ID, "%s: the job is no array", k->name);
     if (num_parse_u64(k->name, u->value, 0, ARRAY_TASKS_MAX, &n, err) < 0)
         return err->code;
-    u->j->throttle = (uint32_t)n;
+    uint32_t count, *ids = kin_ids(u->c, u->j->array_id, &count); /* it is the array's */
+    for (uint32_t i = 0; i < count; i++) {
+        struct job *t = job_find(u->c, ids[i]);
+        if (t->throttle == n)
+            continue;
+        t->throttle = (uint32_t)n;
+        if (t != u->j)
+            job_gate(u->c, t, u->now);
+        job_changed(u->c, t, u->out, false);
+    }
+    free(ids);
     return 0;
 }
 
