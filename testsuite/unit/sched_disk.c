@@ -249,6 +249,7 @@ static amount_t used_at(const struct core *c, uint32_t i, uint32_t tres, usec_t 
 static void usage_compare(struct world *w)
 {
     struct core *own = w->core;
+    const struct judge judge = w->judge;
     struct clock clock = w->clock;
     usec_t last = w->last;
     world_begin(w);
@@ -268,6 +269,7 @@ static void usage_compare(struct world *w)
     }
     core_destroy(w->core);
     w->core = own;
+    w->judge = judge;
     w->clock = clock;
     w->last = last;
 }

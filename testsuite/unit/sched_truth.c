@@ -197,18 +197,6 @@ static bool need_met(struct world *w, const struct need *n)
     return n->kind == 'b' ? any : all;
 }
 
-static void throttle_check(struct world *w, const struct job_view *task)
-{
-    uint32_t cursor = 0, id, running = 0, array = task->array_job_id;
-    uint32_t most = task->array_throttle;
-    struct job_view v;
-    while ((cursor = core_job_next(w->core, cursor, &id)) != UINT32_MAX)
-        running += core_job_view(w->core, id, false, &v) && v.array_job_id == array &&
-                   (v.state == JOB_RUNNING || v.state == JOB_SUSPENDED);
-    if (running > most)
-        broken(w, "%u tasks of array %u run, its limit is %u", running, array, most);
-}
-
 void truth_crashed(struct truth *t)
 {
     struct ended *e, *next;
@@ -225,8 +213,6 @@ void truth_launched(struct world *w, uint32_t job_id)
     struct unit *u = core_job_view(w->core, job_id, false, &v) ? unit_of(w, &v) : NULL;
     if (!u)
         broken(w, "job %u was launched, but nobody submitted it", job_id);
-    if (v.array_throttle)
-        throttle_check(w, &v);
     if (u->cancelled)
         broken(w, "job %u_%u was launched after its cancel was acknowledged",
                u->key.job_id, u->key.task);

@@ -9,7 +9,6 @@
  *   a run (job id, restart) starts at most once on a node
  *   COMPLETED           -> its run ended there with status 0
  *   dependencies        -> met before the launch
- *   array limits        -> no more tasks at once
  *   over                -> a run does not change its state any more
  *   times               -> submit <= start <= end <= now, suspended within
  *

@@ -134,6 +134,7 @@ void world_begin(struct world *w)
     if (w->setting->fabric)
         core_fabric(w->core, switches());
     disk_load(w);
+    judge_begin(w);
 }
 
 struct world *world_create(uint64_t seed, struct truth *truth)
@@ -182,6 +183,7 @@ void world_destroy(struct world *w)
 {
     core_destroy(w->core);
     batch_fini(&w->batch);
+    judge_fini(&w->judge);
     generation_fini(&w->gather);
     generation_fini(&w->flight);
     for (int t = 0; t < TABLE_COUNT; t++)
@@ -261,6 +263,13 @@ static void unchanged(struct world *w, const struct records *before, const struc
     records_fini(&after);
 }
 
+/* What may move promises that were made. The rest is seen from the core's own state. */
+static bool disturbs(enum command_kind k)
+{
+    return k != CMD_REPORT && k != CMD_TICK && k != CMD_SUBMIT && k != CMD_NODE_PING &&
+           k != CMD_CLIENT_LOST && k != CMD_CLIENT_BACK;
+}
+
 int world_apply(struct world *w, const struct command *cmd, struct err *err)
 {
     struct records before = {0};
@@ -276,6 +285,7 @@ int world_apply(struct world *w, const struct command *cmd, struct err *err)
                   : -1,
               cmd->actor.uid);
     int rc = core_apply(w->core, cmd, world_now(w), &w->batch, err);
+    w->judge.disturbed = w->judge.disturbed || disturbs(cmd->kind);
     if (rc == 0) {
         absorb(w);
     } else {
@@ -290,8 +300,14 @@ int world_apply(struct world *w, const struct command *cmd, struct err *err)
 int world_plan(struct world *w, unsigned budget)
 {
     batch_clear(&w->batch);
-    int more = core_plan(w->core, world_now(w), budget, &w->batch);
+    usec_t now = world_now(w);
+    judge_pass_begin(w);
+    int more = core_plan(w->core, now, budget, &w->batch);
     absorb(w);
+    for (size_t i = 0; i < w->batch.effects_count; i++)
+        if (w->batch.effects[i].kind == EFFECT_LAUNCH)
+            judge_start(w, w->batch.effects[i].job_id);
+    judge_pass_end(w, more == 0);
     return more;
 }
 

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "sched/core.h"
 #include "sched_disk.h"
+#include "sched_judge.h"
 #include "sched_setting.h"
 #include "slurmlike-ctld/clock.h"
 
@@ -90,6 +91,7 @@ struct world {
     struct core_policy policy;
     struct core *core;
     struct truth *truth;
+    struct judge judge;
     struct clock clock;
     usec_t wall, mono, last; /* last: latest time given to this core */
     struct batch batch;
