@@ -354,6 +354,10 @@ bool place_some(struct attempt *a, struct candidate *v, uint32_t n, bool many,
     uint32_t k = nodes_wanted(a, v, n, many);
     if (place_count(a, v, n, k, out))
         return true;
+    uint32_t fewer = k; /* as many neighbours as there are */
+    while (many && a->q->contiguous && fewer > a->at_least)
+        if (place_count(a, v, n, --fewer, out))
+            return true;
     /* what the job wants in all may be spread over more nodes than its tasks need, and
      * neighbours may take fewer tasks than the best nodes */
     uint32_t most = a->most < n ? a->most : n;

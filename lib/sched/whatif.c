@@ -96,6 +96,8 @@ void whatif_begin(struct whatif *w, struct core *c, struct job *j, usec_t now)
     if (c->now < now)
         c->now = now;
     w->now = w->from = c->now;
+    if (!c->queue_sorted) /* the promises are of another order: the next pass drops them */
+        reservations_clear(c);
     queue_sort(c);
     if (!j->queued) {
         w->guest = true;
