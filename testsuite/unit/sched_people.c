@@ -192,6 +192,7 @@ static void submit(struct world *w)
     if (world_apply(w, &cmd, &err) < 0 || cmd.submit.test_only)
         return;
     truth_submitted(w->truth, w->batch.job_id, s.tasks, s.need);
+    truth_changed(w, w->batch.job_id); /* it may be over already */
     world_promise(w, (struct promise){.kind = PROMISE_SUBMIT,
                                       .job_id = w->batch.job_id,
                                       .task = NO_VAL});
