@@ -261,11 +261,13 @@ static bool one_job(void)
            !opt.me && opt.jobs[0] != '\0' && strpbrk(opt.jobs, ",[") == NULL;
 }
 
-/* --start: what the table has no room for, below it. A format of one's own, or no header: the
- * output is for a program. */
+/* --start of some jobs: what the table has no room for, below it. Of the whole queue it would
+ * be too much to read. A format of one's own, or no header: the output is for a program. */
 static bool explains(void)
 {
-    return opt.start && !opt.steps_set && !opt.noheader && opt.format == NULL && opt.format2 == NULL;
+    bool some = opt.jobs != NULL || opt.me || opt.user != NULL || opt.name != NULL;
+    return opt.start && some && !opt.steps_set && !opt.noheader && opt.format == NULL &&
+           opt.format2 == NULL;
 }
 
 /* A job without a promise has the start that was found for it on demand. */

@@ -57,7 +57,7 @@ static void start_tell(struct whatif *w, usec_t start, uint32_t part, enum expla
     const char *name = part != NONE && strchr(list, ',') ? c->part[part].conf.name : "";
     if (start == INT64_MAX)
         EXPLAIN(e, EX_START_UNKNOWN, EX_N(after));
-    else if (start <= w->now + USEC_PER_SEC && after == AFTER_NONE)
+    else if (start <= w->now && after == AFTER_NONE)
         EXPLAIN(e, EX_START_NOW);
     else if (w->counted < w->ahead)
         EXPLAIN(e, EX_START_LEAST, EX_N(start), EX_N(w->ahead), EX_N(w->counted));

@@ -248,9 +248,10 @@ static bool less_find(struct trial *t, const struct easing *ch, uint64_t most, s
 {
     struct found f;
     uint64_t bad = most, good = 1;
+    const unsigned keep = t->w->work - t->w->work / 3; /* for the other changes */
     if (most < 2 || trial_start(t, ch, good, out) > t->wanted)
         return false;
-    for (uint32_t i = 0; i < STEPS_MAX && bad - good > 1; i++) {
+    for (uint32_t i = 0; i < STEPS_MAX && bad - good > 1 && t->w->work > keep; i++) {
         uint64_t mid = bad / good >= 8 ? good * 4 : good + (bad - good) / 2;
         if (trial_start(t, ch, mid, &f) <= t->wanted) {
             good = mid;
@@ -353,7 +354,7 @@ static const char *update_text(const struct trial *t, const struct found *f, str
 
 static void found_tell(struct trial *t, const struct found *f, struct explanation *e)
 {
-    const bool now = f->start <= t->w->now + USEC_PER_SEC;
+    const bool now = f->start <= t->w->now; /* later: something is late, too */
     t->spec = spec_unpack(t->w->c, t->w->j, &t->arena);
     const struct explain_value start = EX_N(now ? 0 : f->start), at_once = EX_N(now);
     const struct explain_value update = EX_S(update_text(t, f, e->arena));

@@ -20,7 +20,7 @@
 
 #include "sched/plan.h"
 
-#define WHATIF_WORK 8000u    /* attempts of one explanation */
+#define WHATIF_WORK 3500u    /* attempts of one explanation */
 #define WHATIF_AHEAD_MAX 64u /* jobs ahead that get a place */
 
 struct explanation;

@@ -9,6 +9,7 @@
  */
 #include "base/buf.h"
 #include "sched/core.h"
+#include "sched/explain.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define CORES 128u
 #define NUMAS 8u
 #define ENDS 300u
+#define EXPLAINED 30u
 #define BUDGET 10000u /* scheduler.work_budget */
 
 static uint64_t rnd_state = 88172645463325252u;
@@ -211,6 +213,32 @@ static void bench_ends(struct bench *w)
     free(ms);
 }
 
+/* One explanation, which no pass makes: a page of a query in the controller's loop. */
+static void bench_explain(struct bench *w, enum explain_depth depth, const char *name)
+{
+    double ms[EXPLAINED];
+    uint32_t n = 0;
+    struct explanation e;
+    struct arena a;
+    arena_init(&a);
+    for (uint32_t tries = 0; n < EXPLAINED && tries < 100 * EXPLAINED; tries++) {
+        struct job_view v;
+        uint32_t id = 1 + below(w->jobs);
+        if (!core_job_view(w->c, id, false, &v) || v.state != JOB_PENDING)
+            continue;
+        double t = clock_ms();
+        core_explain(w->c, id, depth, w->now, &a, &e);
+        ms[n++] = clock_ms() - t;
+        arena_reset(&a);
+    }
+    arena_fini(&a);
+    if (n == 0)
+        return;
+    qsort(ms, n, sizeof *ms, by_value);
+    printf("explain_%s %.3f ms n=%u\n", name, ms[n / 2], n);
+    printf("explain_%s_max %.3f ms n=%u\n", name, ms[n - 1], n);
+}
+
 int main(int argc, char **argv)
 {
     struct bench w = {.now = T0};
@@ -257,6 +285,8 @@ int main(int argc, char **argv)
     printf("full_pass %.1f ms n=%zu\n", p.all, pending);
     printf("full_pass_slice_max %.1f ms n=%u\n", p.slice, BUDGET);
     bench_ends(&w);
+    bench_explain(&w, EXPLAIN_BRIEF, "brief");
+    bench_explain(&w, EXPLAIN_FULL, "full");
     if (core_check(w.c, &err) < 0)
         die("core_check", err.text);
     core_destroy(w.c);

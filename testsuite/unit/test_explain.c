@@ -574,6 +574,62 @@ static void what_is_suggested_really_starts_it_sooner(void **unused)
     assert_true(only || (checked > 50 && at_once > 5));
 }
 
+/* Under every policy: asking about any job, in between anything, changes nothing, and what
+ * would start at once does. */
+static void asking_changes_nothing_under_any_policy(void **unused)
+{
+    uint32_t asked = 0, at_once = 0;
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct scene s = {.policy = scene_policy, .parts = parts, .parts_count = 2};
+        struct told t;
+        struct dice d = {seed * 7919};
+        struct advice advice[8];
+        s.policy.backfill = (enum backfill)(seed % BACKFILL_COUNT);
+        s.policy.backfill_candidates = (enum backfill_candidates)(seed % CANDIDATES_COUNT);
+        s.policy.plan_order = (enum plan_order)(seed / 3 % PLAN_ORDER_COUNT);
+        s.policy.predict = seed % 4 == 0;
+        s.policy.due_factor = 3;
+        s.policy.due_max = 3600 * SEC;
+        s.policy.wait_first = 600 * SEC;
+        s.policy.wait_strict = 1200 * SEC;
+        scene_begin_with(&s, 8);
+        arena_init(&t.a);
+        for (uint32_t i = 0; i < 25; i++) {
+            uint32_t job = random_job(&s, &d);
+            if (job == 0)
+                continue;
+            if (roll(&d, 5) == 0 && scene_job(&s, job).state == JOB_PENDING)
+                scene_op(&s, CMD_HOLD, job);
+            ask(&s, 1 + roll(&d, job), &t);
+            ask(&s, job, &t);
+            asked += 2;
+            if (roll(&d, 3) == 0) {
+                scene_tick(&s, s.now + (usec_t)roll(&d, 1800) * SEC);
+                while (any_over(&s, s.now))
+                    ;
+            }
+        }
+        uint32_t job = random_job(&s, &d);
+        if (job && scene_job(&s, job).state == JOB_PENDING && seed % BACKFILL_COUNT != BACKFILL_NONE) {
+            ask(&s, job, &t);
+            uint32_t n = advice_take(&t, s.now, advice, 8);
+            for (uint32_t i = 0; i < n && scene_job(&s, job).state == JOB_PENDING; i++) {
+                if (advice[i].start > s.now)
+                    continue;
+                assert_int_equal(scene_update(&s, job, advice[i].key, advice[i].value), 0);
+                if (scene_job(&s, job).state != JOB_RUNNING)
+                    fail_msg("seed %llu: %s=%s does not start job %u", (unsigned long long)seed,
+                             advice[i].key, advice[i].value, job);
+                at_once++;
+            }
+        }
+        end(&s, &t);
+    }
+    print_message("asked %u times; %u started at once\n", asked, at_once);
+    assert_true(at_once > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +645,7 @@ int main(void)
         cmocka_unit_test(why_a_job_started_survives_a_restart),
         cmocka_unit_test(jobs_ahead_without_a_promise_get_their_place),
         cmocka_unit_test(a_submission_that_is_only_tested_is_explained),
+        cmocka_unit_test(asking_changes_nothing_under_any_policy),
         cmocka_unit_test(what_is_suggested_really_starts_it_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
