@@ -25,7 +25,7 @@ struct rows {
     size_t count, cap, columns;
     struct rows_key keys[ROWS_SORT_KEYS_MAX];
     size_t keys_count;
-    const struct field *fields[128]; /* of the columns, set by rows_query */
+    const struct field *fields[256]; /* of the columns, set by rows_query */
 };
 
 void rows_init(struct rows *r);

@@ -20,12 +20,16 @@ static const char program[] = "sacct";
 static const char format_default[] =
     "jobid,jobname,partition,account,alloccpus,state,exitcode";
 static const char format_brief[] = "jobid,state,exitcode";
-/* sacct(1) --long, as far as it is measured */
-static const char format_long[] = "jobid,jobidraw,jobname,partition,maxvmsize,maxrss,"
-                                  "maxrssnode,maxrsstask,averss,maxpages,"
-                                  "avecpu,ntasks,alloccpus,elapsed,state,exitcode,"
-                                  "reqmem,maxdiskread,maxdiskwrite,reqtres,"
-                                  "alloctres";
+/* sacct(1) --long */
+static const char format_long[] =
+    "jobid,jobidraw,jobname,partition,maxvmsize,maxvmsizenode,maxvmsizetask,avevmsize,maxrss,"
+    "maxrssnode,maxrsstask,averss,maxpages,maxpagesnode,maxpagestask,avepages,mincpu,mincpunode,"
+    "mincputask,avecpu,ntasks,alloccpus,elapsed,state,exitcode,avecpufreq,reqcpufreqmin,"
+    "reqcpufreqmax,reqcpufreqgov,reqmem,consumedenergy,maxdiskread,maxdiskreadnode,maxdiskreadtask,"
+    "avediskread,maxdiskwrite,maxdiskwritenode,maxdiskwritetask,avediskwrite,reqtres,alloctres,"
+    "tresusageinave,tresusageinmax,tresusageinmaxnode,tresusageinmaxtask,tresusageinmin,"
+    "tresusageinminnode,tresusageinmintask,tresusageintot,tresusageoutmax,tresusageoutmaxnode,"
+    "tresusageoutmaxtask,tresusageoutave,tresusageouttot";
 
 static struct {
     const char *accounts, *delimiter, *end, *format, *group, *jobs, *name, *ncpus,

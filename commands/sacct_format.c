@@ -56,7 +56,11 @@ static int column_parse(struct sacct_format *f, const char *text, size_t n,
         column_add_all(f);
         return 0;
     }
-    const struct field *field = name ? field_find(text, name) : NULL;
+    char whole[64]; /* another name of a field is known only in full: "Reserved" */
+    snprintf(whole, sizeof(whole), "%.*s", (int)name, text);
+    const struct field *field = name ? field_by_name(FIELD_OF_ACCT, whole) : NULL;
+    if (!field && name)
+        field = field_find(text, name);
     if (!field)
         return err_set(err, SL_EINVAL_FIELD, "Invalid field requested: \"%.*s\"",
                        (int)name, text);

@@ -364,6 +364,78 @@ static void cell_layout(const struct acct_line *l, struct buf *out)
         buf_puts(out, l->step->layout);
 }
 
+/* Waiting time on so many CPUs: seconds. */
+static void cell_resv_cpu(const struct acct_line *l, struct buf *out)
+{
+    const struct store_job *j = l->job;
+    if (l->step || !j->eligible)
+        return;
+    usec_t until = j->start ? j->start : j->end ? j->end : l->now;
+    buf_printf(out, "%" PRId64,
+               until > j->eligible ? (until - j->eligible) / USEC_PER_SEC * j->req_cpus : 0);
+}
+
+static int64_t step_cpu(const struct acct_line *l)
+{
+    return l->step->user_cpu_usec + l->step->system_cpu_usec;
+}
+
+/* "cpu=00:00:12,mem=5120K": sorted by name, as Slurm has them. */
+static void put_tres(int64_t cpu_usec, uint64_t mem_kib, struct buf *out)
+{
+    buf_puts(out, "cpu=");
+    put_cpu(cpu_usec / USEC_PER_SEC * USEC_PER_SEC, out);
+    buf_puts(out, ",mem=");
+    put_kib(mem_kib, out);
+}
+
+static void cell_tres_in_ave(const struct acct_line *l, struct buf *out)
+{
+    if (l->step)
+        put_tres(step_cpu(l) / (l->step->ntasks ? l->step->ntasks : 1), l->step->rss_ave_kib, out);
+}
+
+static void cell_tres_in_tot(const struct acct_line *l, struct buf *out)
+{
+    if (l->step)
+        put_tres(step_cpu(l), l->step->rss_ave_kib * l->step->ntasks, out);
+}
+
+static void cell_tres_in_max(const struct acct_line *l, struct buf *out)
+{
+    if (!l->step)
+        return;
+    buf_printf(out, "fs/disk=%" PRIu64 ",mem=", l->step->read_bytes);
+    put_kib(l->step->rss_max_kib, out);
+    buf_printf(out, ",pages=%" PRIu64 ",vmem=", l->step->page_faults);
+    put_kib(l->step->vsize_max_kib, out);
+}
+
+static void cell_tres_in_max_node(const struct acct_line *l, struct buf *out)
+{
+    if (l->step && *l->step->rss_max_node)
+        buf_printf(out, "mem=%s", l->step->rss_max_node);
+}
+
+static void cell_tres_in_max_task(const struct acct_line *l, struct buf *out)
+{
+    if (l->step)
+        buf_printf(out, "mem=%u", l->step->rss_max_task);
+}
+
+static void cell_tres_out_max(const struct acct_line *l, struct buf *out)
+{
+    if (l->step)
+        buf_printf(out, "fs/disk=%" PRIu64, l->step->write_bytes);
+}
+
+/* Slurm's, of which nothing is measured or known here. */
+static void cell_none(const struct acct_line *l, struct buf *out)
+{
+    (void)l;
+    (void)out;
+}
+
 /* ---- plain columns of the job ---------------------------------------------- */
 
 enum plain { PLAIN_NONE, PLAIN_TEXT, PLAIN_U32 };
@@ -449,6 +521,57 @@ static const struct cell {
     U32(ARRAY_JOB_ID, array_job_id, true),
     FILL(ARRAY_TASK_ID, cell_array_task_id),
     FILL(CANCELLED_BY, cell_cancelled_by),
+    FILL(RESV_CPU, cell_resv_cpu),
+    FILL(RESV_CPU_RAW, cell_resv_cpu),
+    FILL(TRES_IN_AVE, cell_tres_in_ave),
+    FILL(TRES_IN_MAX, cell_tres_in_max),
+    FILL(TRES_IN_MAX_NODE, cell_tres_in_max_node),
+    FILL(TRES_IN_MAX_TASK, cell_tres_in_max_task),
+    FILL(TRES_IN_TOT, cell_tres_in_tot),
+    FILL(TRES_OUT_MAX, cell_tres_out_max),
+    FILL(TRES_OUT_TOT, cell_tres_out_max),
+    FILL(ADMIN_COMMENT, cell_none),
+    FILL(ASSOC_ID, cell_none),
+    FILL(AVE_CPUFREQ, cell_none),
+    FILL(AVE_DISK_READ, cell_none),
+    FILL(AVE_DISK_WRITE, cell_none),
+    FILL(AVE_PAGES, cell_none),
+    FILL(AVE_VMSIZE, cell_none),
+    FILL(BLOCK_ID, cell_none),
+    FILL(CONSUMED_ENERGY, cell_none),
+    FILL(CONSUMED_ENERGY_RAW, cell_none),
+    FILL(CONTAINER, cell_none),
+    FILL(DB_INDEX, cell_none),
+    FILL(FLAGS, cell_none),
+    FILL(MAX_DISK_READ_NODE, cell_none),
+    FILL(MAX_DISK_READ_TASK, cell_none),
+    FILL(MAX_DISK_WRITE_NODE, cell_none),
+    FILL(MAX_DISK_WRITE_TASK, cell_none),
+    FILL(MAX_PAGES_NODE, cell_none),
+    FILL(MAX_PAGES_TASK, cell_none),
+    FILL(MAX_VMSIZE_NODE, cell_none),
+    FILL(MAX_VMSIZE_TASK, cell_none),
+    FILL(MCS_LABEL, cell_none),
+    FILL(MIN_CPU, cell_none),
+    FILL(MIN_CPUNODE, cell_none),
+    FILL(MIN_CPUTASK, cell_none),
+    FILL(QOS_RAW, cell_none),
+    FILL(REQ_CPUFREQ, cell_none),
+    FILL(REQ_CPUFREQ_GOV, cell_none),
+    FILL(REQ_CPUFREQ_MAX, cell_none),
+    FILL(REQ_CPUFREQ_MIN, cell_none),
+    FILL(RESERVATION_ID, cell_none),
+    FILL(SYSTEM_COMMENT, cell_none),
+    FILL(TRESUSAGE_IN_MIN, cell_none),
+    FILL(TRESUSAGE_IN_MIN_NODE, cell_none),
+    FILL(TRESUSAGE_IN_MIN_TASK, cell_none),
+    FILL(TRESUSAGE_OUT_AVE, cell_none),
+    FILL(TRESUSAGE_OUT_MAX_NODE, cell_none),
+    FILL(TRESUSAGE_OUT_MAX_TASK, cell_none),
+    FILL(TRESUSAGE_OUT_MIN, cell_none),
+    FILL(TRESUSAGE_OUT_MIN_NODE, cell_none),
+    FILL(TRESUSAGE_OUT_MIN_TASK, cell_none),
+    FILL(WCKEY_ID, cell_none),
 #undef TEXT
 #undef U32
 #undef FILL

@@ -671,6 +671,39 @@ def test_formats_of_sacct(cluster, args, out):
     assert got == out if out is not None else len(got) == 1
 
 
+# All of sacct(1) --helpformat.
+SACCT_FIELDS = """
+Account AdminComment AllocCPUS AllocNodes AllocTRES AssocID AveCPU AveCPUFreq AveDiskRead
+AveDiskWrite AvePages AveRSS AveVMSize BlockID Cluster Comment Constraints ConsumedEnergy
+ConsumedEnergyRaw Container CPUTime CPUTimeRAW DBIndex DerivedExitCode Elapsed ElapsedRaw Eligible
+End ExitCode Flags GID Group JobID JobIDRaw JobName Layout MaxDiskRead MaxDiskReadNode
+MaxDiskReadTask MaxDiskWrite MaxDiskWriteNode MaxDiskWriteTask MaxPages MaxPagesNode MaxPagesTask
+MaxRSS MaxRSSNode MaxRSSTask MaxVMSize MaxVMSizeNode MaxVMSizeTask McsLabel MinCPU MinCPUNode
+MinCPUTask NCPUS NNodes NodeList NTasks Partition Priority QOS QOSRAW Reason ReqCPUFreq
+ReqCPUFreqGov ReqCPUFreqMax ReqCPUFreqMin ReqCPUS ReqMem ReqNodes ReqTRES Reservation ReservationId
+Reserved ResvCPU ResvCPURAW Start State Submit SubmitLine Suspended SystemComment SystemCPU
+Timelimit TimelimitRaw TotalCPU TRESUsageInAve TRESUsageInMax TRESUsageInMaxNode TRESUsageInMaxTask
+TRESUsageInMin TRESUsageInMinNode TRESUsageInMinTask TRESUsageInTot TRESUsageOutAve TRESUsageOutMax
+TRESUsageOutMaxNode TRESUsageOutMaxTask TRESUsageOutMin TRESUsageOutMinNode TRESUsageOutMinTask
+TRESUsageOutTot UID User UserCPU WCKey WCKeyID WorkDir""".split()
+
+
+def test_every_field_of_sacct(cluster):
+    listed = cluster.ok("sacct", "--helpformat").split()
+    assert {f.lower() for f in SACCT_FIELDS} - {"reserved"} <= {f.lower() for f in listed}
+    lines = cluster.ok("sacct", "-j", cluster.done_job, "-P", "-o", ",".join(SACCT_FIELDS)).splitlines()
+    assert len(lines) == 3 and {l.count("|") for l in lines} == {len(SACCT_FIELDS) - 1}
+    job = dict(zip(SACCT_FIELDS, lines[1].split("|")))
+    step = dict(zip(SACCT_FIELDS, lines[2].split("|")))
+    want = {"JobID": str(cluster.done_job), "JobName": "done", "State": "FAILED", "ExitCode": "3:0", "NCPUS": "1", "User": "root",
+            "Cluster": "test", "Partition": "main", "AveRSS": "", "AdminComment": "", "DerivedExitCode": "0:0", "UID": "0"}
+    assert {k: job[k] for k in want} == want
+    assert job["Reserved"] == "00:00:00" or job["Reserved"] > "00:00:00"
+    assert re.fullmatch(r"cpu=\d\d:\d\d:\d\d,mem=\d+[KM]?", step["TRESUsageInAve"]), step
+    assert re.fullmatch(r"fs/disk=\d+,mem=\d+[KM]?,pages=\d+,vmem=\d+[KM]?", step["TRESUsageInMax"]), step
+    assert len(cluster.ok("sacct", "-l", "-P", "-j", cluster.done_job).splitlines()[0].split("|")) == 54
+
+
 @pytest.mark.parametrize("args,names", [
     (["-s", "F", "-S", "now-1hour", "-E", "now"], ["done"]), (["-s", "R"], ["running"]), (["-u", "slalice"], ["running"]),
     (["-a", "-A", "acc", "-j", "HELD"], ["waiting"]), (["--name=done"], ["done"]), (["-N", "n1", "-s", "R"], ["running"]),
