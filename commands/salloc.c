@@ -122,6 +122,8 @@ static char **job_environment(struct salloc *s)
     info.user = arena_strdup(&r->arena, pw != NULL ? pw->pw_name : "");
     info.spec = &r->spec;
     info.alloc = s->alloc.last->alloc;
+    info.het = s->alloc.last->het;
+    info.n_het = s->alloc.last->n_het;
     info.cluster = s->alloc.client.conf->cluster_name;
     info.account = r->spec.account;
     info.qos = r->spec.qos;
@@ -276,6 +278,7 @@ static int run(struct job_request *r, struct err *err)
         return command_fail(program, err);
     command_warn(program, r);
     q.spec = &r->spec;
+    q.het = job_request_het(r, &q.n_het);
     q.immediate = r->immediate && r->immediate_usec == 0;
     q.no_owner = r->no_shell;
     s.alloc.say_pending = true;

@@ -255,6 +255,7 @@ static int submit(struct job_request *r, const struct buf *script, struct err *e
     q.spec = &r->spec;
     q.script.data = (uint8_t *)script->data;
     q.script.len = script->len;
+    q.het = job_request_het(r, &q.n_het);
     q.test_only = r->test_only;
     q.watch = r->wait && !r->test_only;
     rc = client_call(&c, WIRE_SUBMIT, &q.base, WIRE_SUBMIT_REPLY, 0, &m, err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "srun.h"
+#include "srun_het.h"
 
 #include "job/state.h"
 #include <errno.h>
@@ -392,7 +393,9 @@ int main(int argc, char **argv)
     else if (r->argc == 0) {
         err_set(&err, SL_EINVAL_FIELD, "No command given to execute.");
         rc = command_usage_fail(srun_program, &err);
-    } else
+    } else if (srun_het_wanted(r))
+        rc = srun_het_run(r, argc, argv);
+    else
         rc = run(r, &err);
     job_request_destroy(r);
     return command_end(srun_program, rc);

@@ -93,6 +93,8 @@ static void cell_job_id(const struct acct_line *l, struct buf *out)
         buf_printf(out, "%u_[%s]", j->array_job_id, j->array_tasks);
     else if (j->array_job_id && j->array_task_id != NO_VAL)
         buf_printf(out, "%u_%u", j->array_job_id, j->array_task_id);
+    else if (j->het_job_id)
+        buf_printf(out, "%u+%u", j->het_job_id, j->het_offset);
     else
         buf_printf(out, "%u", j->job_id);
     put_step_suffix(l, out);

@@ -455,8 +455,10 @@ static bool sel_has_task(const struct job_sel *sel, const struct store_job *row)
 
 static bool sel_has_job(const struct job_sel *sel, const struct store_job *row)
 {
-    return (sel->job_id == row->job_id || sel->job_id == row->array_job_id) &&
-           sel_has_task(sel, row);
+    if (sel->has_het)
+        return row->het_job_id && sel->job_id == row->job_id;
+    return (sel->job_id == row->job_id || sel->job_id == row->array_job_id ||
+            sel->job_id == row->het_job_id) && sel_has_task(sel, row);
 }
 
 bool acct_filter_job(const struct acct_filter *f, const struct store_job *row)

@@ -164,9 +164,34 @@ static void cell_array_id(const struct cell_source *s, struct buf *out)
         cell_u64(out, v->array_job_id);
         buf_putc(out, '_');
         cell_u64(out, v->array_task_id);
+    } else if (v->het_size) {
+        cell_u64(out, v->het_id);
+        buf_putc(out, '+');
+        cell_u64(out, v->het_offset);
     } else {
         cell_u64(out, v->job_id);
     }
+}
+
+static void cell_het_id(const struct cell_source *s, struct buf *out)
+{
+    if (s->job->het_size)
+        cell_u64(out, s->job->het_id);
+}
+
+static void cell_het_offset(const struct cell_source *s, struct buf *out)
+{
+    if (s->job->het_size)
+        cell_u64(out, s->job->het_offset);
+}
+
+static void cell_het_set(const struct cell_source *s, struct buf *out)
+{
+    const struct job_view *v = s->job;
+    if (v->het_size > 1)
+        buf_printf(out, "%u-%u", v->het_id, v->het_id + v->het_size - 1);
+    else if (v->het_size)
+        cell_u64(out, v->het_id);
 }
 
 static void cell_array_job_id(const struct cell_source *s, struct buf *out)
@@ -507,6 +532,9 @@ const struct cell cells_job[] = {
     {FIELD_JOB_SUSPENDED, CELL_NARROW, cell_suspended},
     {FIELD_JOB_NODES_REQ, CELL_WIDE, cell_nodes_req},
     {FIELD_JOB_ARRAY_THROTTLE, CELL_NARROW, cell_array_throttle},
+    {FIELD_JOB_HET_ID, CELL_NARROW, cell_het_id},
+    {FIELD_JOB_HET_OFFSET, CELL_NARROW, cell_het_offset},
+    {FIELD_JOB_HET_SET, CELL_NARROW, cell_het_set},
     {FIELD_JOB_MCS, CELL_NARROW, cell_empty},
     {FIELD_JOB_MIN_CPUS, CELL_WIDE, cell_min_cpus},
     {FIELD_JOB_MIN_TMP, CELL_WIDE, cell_min_tmp},

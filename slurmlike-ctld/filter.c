@@ -264,8 +264,11 @@ static bool task_in(const uint32_t *list, size_t count, uint32_t task)
 
 static bool sel_match(const struct job_sel *sel, const struct job_view *v)
 {
+    if (sel->has_het)
+        return v->het_size && sel->job_id == v->job_id;
     if (!sel->has_array)
-        return sel->job_id == v->job_id || sel->job_id == v->array_job_id;
+        return sel->job_id == v->job_id || sel->job_id == v->array_job_id ||
+               (v->het_size && sel->job_id == v->het_id);
     if (sel->job_id != v->array_job_id)
         return false;
     if (v->is_array_task)

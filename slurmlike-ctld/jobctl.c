@@ -71,7 +71,7 @@ static void answer_send(struct answer *a, struct session *s, uint32_t tag)
 
 struct target { /* what one core command acts on */
     uint32_t job_id, task_id, step_id;
-    bool has_task, has_step;
+    bool has_task, has_step, only_it /* of a heterogeneous job's components */;
 };
 typedef int (*target_f)(struct ctld *d, const struct target *t, void *arg, struct err *err);
 
@@ -86,7 +86,8 @@ static void selector_each(struct ctld *d, const char *text, struct answer *a, ta
         answer_error(a, text, &err);
         return;
     }
-    struct target t = {.job_id = sel.job_id, .has_step = sel.has_step, .step_id = sel.step_id};
+    struct target t = {.job_id = sel.job_id, .has_step = sel.has_step, .step_id = sel.step_id,
+                       .only_it = sel.has_het};
     if (!sel.has_array) {
         if (fn(d, &t, arg, &err) < 0)
             answer_error(a, text, &err);
@@ -140,6 +141,7 @@ static int cancel_one(struct ctld *d, const struct target *t, void *arg, struct 
          !filter_match(c->filter, &v)))
         return 0;
     cmd.job.job_id = t->job_id;
+    cmd.job.only_it = t->only_it;
     cmd.job.has_task = t->has_task;
     cmd.job.task_id = t->task_id;
     cmd.job.has_step = t->has_step;
@@ -281,6 +283,7 @@ static int op_one(struct ctld *d, const struct target *t, void *arg, struct err 
     struct command cmd = {.kind = o->kind, .actor = session_actor(o->s)};
 
     cmd.job.job_id = t->job_id;
+    cmd.job.only_it = t->only_it;
     cmd.job.has_task = t->has_task;
     cmd.job.task_id = t->task_id;
     cmd.job.user_hold = o->m->op == SL__JOB_OP__JOB_OP_UHOLD;

@@ -56,6 +56,25 @@ void launch_secret(const struct ctld *d, uint32_t job_id, uint32_t restart,
     memcpy(out, digest, SECRET_BYTES);
 }
 
+void job_info_het(const struct ctld *d, uint32_t het_id, uint32_t het_size, struct arena *a,
+                  ProtobufCBinaryData **out, size_t *count)
+{
+    *out = arena_alloc(a, het_size * sizeof(**out) + 1);
+    *count = 0;
+    for (uint32_t k = 0; k < het_size; k++) {
+        struct job_view v;
+        Sl__JobInfo info;
+        ProtobufCBinaryData *p = &(*out)[*count];
+        if (!core_job_view(d->core, het_id + k, true, &v) || v.het_id != het_id)
+            continue;
+        job_info_fill(d, &v, core_job_alloc(d->core, v.job_id, a), &info);
+        p->len = sl__job_info__get_packed_size(&info);
+        p->data = arena_alloc(a, p->len + 1);
+        sl__job_info__pack(&info, p->data);
+        (*count)++;
+    }
+}
+
 /* ---- the layout of a run's step 0 ------------------------------------------------------------ */
 
 static Sl__StepNode *step_node(const Sl__Allocation *alloc, uint32_t index,
@@ -186,7 +205,11 @@ static void launch_fetched(struct ctld *d, uint32_t blob_id, const Sl__SubmitReq
     struct err err;
     (void)blob_id;
 
+    ProtobufCBinaryData *het = NULL;
+    size_t het_count = 0;
     arena_init(&a);
+    if (launch_is_due(d, l, &v) && v.het_size && v.het_offset == 0) /* the view is made again */
+        job_info_het(d, v.het_id, v.het_size, &a, &het, &het_count);
     Sl__Allocation *alloc = launch_is_due(d, l, &v) ? core_job_alloc(d->core, l->job_id, &a) : NULL;
     if (!alloc || !alloc->n_nodes)
         goto out;
@@ -196,6 +219,8 @@ static void launch_fetched(struct ctld *d, uint32_t blob_id, const Sl__SubmitReq
     }
     Sl__Launch m = SL__LAUNCH__INIT;
     job_info_fill(d, &v, alloc, &info);
+    info.het = het;
+    info.n_het = het_count;
     launch_secret(d, l->job_id, l->restart, secret);
     info.secret = (ProtobufCBinaryData){sizeof(secret), secret};
     m.epoch = d->epoch;

@@ -15,6 +15,10 @@
  * and alloc (may be NULL) stay. */
 void job_info_fill(const struct ctld *d, const struct job_view *v, Sl__Allocation *alloc,
                    Sl__JobInfo *out);
+/* JobInfo of each component of a heterogeneous job, packed, in the arena; what views pointed
+ * to is not valid any more. */
+void job_info_het(const struct ctld *d, uint32_t het_id, uint32_t het_size, struct arena *a,
+                  ProtobufCBinaryData **out, size_t *count);
 /* 16 bytes that mark the processes of one run: the same whenever it is launched. */
 void launch_secret(const struct ctld *d, uint32_t job_id, uint32_t restart,
                    unsigned char out[16]);

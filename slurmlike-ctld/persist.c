@@ -389,6 +389,8 @@ static void job_put(struct ctld *d, uint32_t job_id, struct buf *record)
     struct store_job row = {.job_id = job_id,
                             .array_job_id = v.array_job_id,
                             .array_task_id = v.is_array_task ? v.array_task_id : NO_VAL,
+                            .het_job_id = v.het_id,
+                            .het_offset = v.het_offset,
                             .uid = v.uid,
                             .gid = v.gid,
                             .restart = v.restart,

@@ -449,7 +449,8 @@ static void ids_take(struct query *q)
     q->named = count != 0;
     for (size_t i = 0; i < count; i++)
         if (sel[i].has_array || !core_job_view(core, sel[i].job_id, false, &v) ||
-            v.array_job_id == sel[i].job_id) /* all tasks, one of which may have the array's id */
+            v.array_job_id == sel[i].job_id || /* all tasks, one of which may have the array's id */
+            (v.het_size && v.het_offset == 0)) /* ... or all components */
             return;
     if (!count)
         return;

@@ -58,6 +58,24 @@ static int type_check(const Sl__SubmitRequest *m, struct err *err)
     return 0;
 }
 
+/* The components behind the first hold nodes, they start nothing by themselves. */
+static int het_check(const Sl__SubmitRequest *m, struct err *err)
+{
+    int rc = 0;
+
+    if (m->n_het >= HET_SIZE_MAX)
+        return err_set(err, SL_ETOO_MANY, "a heterogeneous job of %zu components, the limit is %d",
+                       m->n_het + 1, HET_SIZE_MAX);
+    if (m->n_het && m->step)
+        return err_set(err, SL_EINVAL_FIELD, "a heterogeneous job starts without a step");
+    for (size_t i = 0; rc == 0 && i < m->n_het; i++)
+        rc = m->het[i]->type == SL__JOB_TYPE__JOB_TYPE_ALLOC
+                 ? jobspec_check(m->het[i], err)
+                 : err_set(err, SL_EINVAL_FIELD, "component %zu of a heterogeneous job is no "
+                           "allocation", i + 1);
+    return rc;
+}
+
 static int request_check(const struct session *s, const Sl__SubmitRequest *m, struct err *err)
 {
     int rc;
@@ -76,7 +94,7 @@ static int request_check(const struct session *s, const Sl__SubmitRequest *m, st
     if ((m->spec->submit_uid_alias || m->spec->submit_gid_alias) && s->uid != 0)
         return err_set(err, SL_EACCESS, "%s: only root may submit for another user",
                        err_name(SL_EACCESS));
-    if ((rc = jobspec_check(m->spec, err)) < 0)
+    if ((rc = jobspec_check(m->spec, err)) < 0 || (rc = het_check(m, err)) < 0)
         return rc;
     return m->step ? stepspec_check(m->step, err) : 0;
 }
@@ -166,6 +184,8 @@ void submit_handle(struct ctld *d, struct session *s, struct wire_msg *m)
         return;
     }
     cmd.submit.spec = request->spec;
+    cmd.submit.het = (const Sl__JobSpec *const *)request->het;
+    cmd.submit.het_count = request->n_het;
     cmd.submit.test_only = request->test_only;
     cmd.submit.immediate = request->immediate;
     if (loop_apply(d, &cmd, &err) < 0) {

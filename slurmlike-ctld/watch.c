@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
+#include "launch.h"
 #include "loop.h"
 
 #include <stdlib.h>
@@ -68,6 +69,8 @@ static void event_fill(struct ctld *d, const struct job_view *v, struct arena *a
                                                              : job_reason_name(v->reason));
     m->exit_status = v->exit_status;
     m->alloc = core_job_alloc(d->core, v->job_id, a);
+    if (v->het_size && v->het_offset == 0 && m->alloc) /* what v points to is over then */
+        job_info_het(d, v->het_id, v->het_size, a, &m->het, &m->n_het);
 }
 
 /* To every watcher of the job, or to the fresh ones only. */
@@ -233,7 +236,7 @@ static void expect_over(evutil_socket_t fd, short what, void *arg)
 
     while ((cursor = core_job_next(d->core, cursor, &job_id)) != UINT32_MAX) {
         if (!core_job_view(d->core, job_id, false, &v) || !is_interactive(v.type) ||
-            v.client_lost || v.submit >= d->started)
+            v.het_offset || v.client_lost || v.submit >= d->started)
             continue;
         if (count == cap) {
             cap = cap ? 2 * cap : 16;

@@ -16,6 +16,7 @@
 #define PATH_LEN_MAX 4095u
 #define COMMENT_LEN_MAX 4095u
 #define JOBS_PER_REQUEST_MAX 100000u   /* job ids in one scancel/scontrol request */
+#define HET_SIZE_MAX 128 /* components of a heterogeneous job, as Slurm's */
 #define ARRAY_TASKS_MAX 1000001u       /* Slurm's MaxArraySize upper bound */
 #define TASKS_PER_STEP_MAX 1048576u
 #define NODES_MAX 65536u

@@ -184,8 +184,13 @@ int job_sel_parse(const char *text, struct arena *a, struct job_sel *out, struct
 
     if (!digits(&p, &s.job_id) || s.job_id == 0)
         return err_set(err, SL_EINVAL_JOB_ID, "Invalid job id %s", text);
-    if (*p == '+')
-        return err_set(err, SL_ENOT_BUILT, "not built yet: heterogeneous job id %s", text);
+    if (*p == '+') {
+        p++;
+        if (!digits(&p, &s.het_offset) || s.het_offset >= HET_SIZE_MAX)
+            return err_set(err, SL_EINVAL_JOB_ID, "Invalid job id %s", text);
+        s.has_het = true;
+        s.job_id += s.het_offset;
+    }
     if (*p == '_') {
         const char *end = p + 1;
         uint32_t throttle;

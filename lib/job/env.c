@@ -278,9 +278,30 @@ static void env_topology(struct env_list *e, const Sl__AllocNode *n)
     set_text(e, "SLURM_TOPOLOGY_ADDR_PATTERN", n->topology_pattern);
 }
 
+/* sbatch(1) SLURM_HET_SIZE and SLURM_*_HET_GROUP_#: the variables of each component. */
+static void env_het(struct env_list *e, const Sl__JobInfo *job)
+{
+    for (size_t k = 0; k < job->n_het; k++) {
+        Sl__JobInfo *part = sl__job_info__unpack(NULL, job->het[k].len, job->het[k].data);
+        struct env_list own;
+        if (part == NULL)
+            continue;
+        env_list_init(&own, e->arena);
+        env_common(&own, part);
+        for (size_t i = 0; i < own.count; i++) {
+            size_t n = strcspn(own.v[i], "=");
+            env_list_set(e, arena_printf(e->arena, "%.*s_HET_GROUP_%zu", (int)n, own.v[i], k),
+                         "%s", own.v[i] + n + 1);
+        }
+        sl__job_info__free_unpacked(part, NULL);
+    }
+    set_count(e, "SLURM_HET_SIZE", job->n_het);
+}
+
 void env_job(struct env_list *e, const Sl__JobInfo *job)
 {
     env_common(e, job);
+    env_het(e, job);
     if (job->spec == NULL || job->spec->type != SL__JOB_TYPE__JOB_TYPE_BATCH)
         return;
     /* The batch script is its step's one task, on the first node. */

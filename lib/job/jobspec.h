@@ -40,10 +40,14 @@ struct job_request {
     uint32_t stdout_task, stderr_task;
     int argc;           /* what follows the options */
     char **argv;
+    const char *het_group;    /* srun --het-group; NULL: not given */
+    struct job_request *next; /* the next component of a heterogeneous job, owned; NULL: none */
 };
 
 struct job_request *job_request_create(enum job_command command);
 void job_request_destroy(struct job_request *r);
+/* Specifications of the components behind the first, in the first's arena. */
+Sl__JobSpec **job_request_het(struct job_request *r, size_t *count);
 /* Order as sbatch(1): #SBATCH lines < environment < command line; each call
  * overrides what earlier calls with a lower rank set. Errors name the source
  * ("job.sh line 3", "SBATCH_TIMELIMIT", "--time"), the option and the value. */
@@ -130,7 +134,7 @@ struct signal_option { int signal; uint32_t before_sec; bool batch_only; };
 int signal_option_parse(const char *text, struct signal_option *out, struct err *err);
 
 /* Job ids as typed: "12", "12_3", "12_[1-5,9]", "12.0", "12_3.batch", "12+1". */
-struct job_sel { uint32_t job_id; bool has_array; uint32_t *task_ids; size_t tasks_count; bool has_step; uint32_t step_id; };
+struct job_sel { uint32_t job_id; bool has_het; uint32_t het_offset; bool has_array; uint32_t *task_ids; size_t tasks_count; bool has_step; uint32_t step_id; };
 /* "0", "batch", "extern", "interactive". */
 #define STEP_ID_TEXT_MAX 16
 char *step_id_format(uint32_t step_id, char out[STEP_ID_TEXT_MAX]);

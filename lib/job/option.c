@@ -256,21 +256,52 @@ static char *line_join(struct arena *a, int argc, char **argv)
     return line;
 }
 
+/* The command of one component of srun ends at the next ":". */
+static int command_words(const struct words *w, bool srun)
+{
+    int n = 0;
+    while (w->at + n < w->argc && !(srun && strcmp(w->argv[w->at + n], ":") == 0 &&
+                                    w->at + n + 1 < w->argc))
+        n++;
+    return n;
+}
+
+/* What concerns the command itself may be said with any component. */
+static void request_merge(struct job_request *to, const struct job_request *from)
+{
+    to->help |= from->help;
+    to->usage |= from->usage;
+    to->version |= from->version;
+    to->test_only |= from->test_only;
+    to->parsable |= from->parsable;
+    to->wait |= from->wait;
+    to->quiet |= from->quiet;
+    to->json |= from->json;
+    to->no_shell |= from->no_shell;
+    to->wrap = from->wrap != NULL ? from->wrap : to->wrap;
+    to->export_file = from->export_file != NULL ? from->export_file : to->export_file;
+}
+
 int job_request_argv(struct job_request *pub, int argc, char **argv, struct err *err)
 {
-    struct request *r = (struct request *)pub;
     struct words w = {.argc = argc, .at = 1, .argv = argv, .rank = OPT_RANK_ARGV, .place = ""};
+    bool srun = pub->command == JOB_CMD_SRUN;
 
-    int rc = words_apply(r, &w, err);
-    if (rc != 0)
-        return rc;
-    pub->argc = w.at < argc ? argc - w.at : 0;
-    pub->argv = argv + (argc - pub->argc);
+    for (struct job_request *p = pub;; p = request_component(p)) {
+        int rc = words_apply((struct request *)p, &w, err);
+        if (rc != 0)
+            return rc;
+        if (p != pub)
+            request_merge(pub, p);
+        int n = w.at < argc && strcmp(argv[w.at], ":") == 0 ? 0 : command_words(&w, srun);
+        struct job_request *whose = srun ? p : pub; /* a script is the whole job's */
+        whose->argc = n;
+        whose->argv = argv + w.at;
+        w.at += n + 1;
+        if (w.at >= argc)
+            break;
+    }
     pub->spec.submit_line = line_join(&pub->arena, argc, argv);
-    if (pub->command != JOB_CMD_SBATCH)
-        for (int i = 0; i < pub->argc; i++)
-            if (strcmp(pub->argv[i], ":") == 0 && i + 1 < pub->argc && pub->argv[i + 1][0] == '-')
-                return err_set(err, SL_ENOT_BUILT, "not built yet: heterogeneous jobs (\":\")");
     return 0;
 }
 
@@ -325,7 +356,7 @@ static int env_apply(struct request *r, const char *name, size_t n, const char *
     return 0;
 }
 
-int job_request_env(struct job_request *pub, char *const *env, struct err *err)
+static int env_read(struct job_request *pub, char *const *env, struct err *err)
 {
     uint8_t place_set[OPT_ROWS_MAX] = {0};
     for (; *env != NULL; env++) {
@@ -337,6 +368,15 @@ int job_request_env(struct job_request *pub, char *const *env, struct err *err)
             return rc;
     }
     return 0;
+}
+
+/* Of each component, as heterogeneous jobs have it. */
+int job_request_env(struct job_request *pub, char *const *env, struct err *err)
+{
+    int rc = 0;
+    for (; rc == 0 && pub != NULL; pub = pub->next)
+        rc = env_read(pub, env, err);
+    return rc;
 }
 
 /* ---- scripts ----------------------------------------------------------------------------------- */
@@ -371,6 +411,7 @@ static int script_word(const char **p, const char *end, struct arena *a, char **
     return 1;
 }
 
+/* 1: "hetjob", what follows is the next component's. */
 static int directive(struct request *r, const char *place, const char *p, const char *end,
                      struct err *err)
 {
@@ -388,8 +429,8 @@ static int directive(struct request *r, const char *place, const char *p, const 
             err_prefix(err, "%.*s", (int)strlen(place) - 2, place);
         return rc;
     }
-    if (w.argc > 0 && (strcmp(argv[0], "hetjob") == 0 || strcmp(argv[0], "packjob") == 0))
-        return err_set(err, SL_ENOT_BUILT, "%snot built yet: heterogeneous jobs", place);
+    if (w.argc == 1 && (strcmp(argv[0], "hetjob") == 0 || strcmp(argv[0], "packjob") == 0))
+        return 1;
     rc = words_apply(r, &w, err);
     if (rc == 0 && w.at < w.argc)
         rc = err_set(err, SL_EINVAL_FIELD, "%sInvalid directive found in batch script: %.64s",
@@ -403,6 +444,7 @@ int job_request_script(struct job_request *pub, const char *name, const char *te
     static const char magic[] = "#SBATCH";
     const size_t len = sizeof(magic) - 1;
     const char *p = text, *stop = text + n;
+    struct job_request *at = pub;
 
     for (unsigned line = 1; p < stop; line++) {
         const char *end = memchr(p, '\n', (size_t)(stop - p));
@@ -417,9 +459,11 @@ int job_request_script(struct job_request *pub, const char *name, const char *te
         if ((size_t)(end - p) >= len && memcmp(p, magic, len) == 0 &&
             (p + len == end || isspace((unsigned char)p[len]))) {
             char *place = arena_printf(&pub->arena, "%s line %u: ", name, line);
-            int rc = directive((struct request *)pub, place, p + len, end, err);
-            if (rc != 0)
+            int rc = directive((struct request *)at, place, p + len, end, err);
+            if (rc < 0)
                 return rc;
+            if (rc == 1)
+                at = request_component(at);
         }
         p = next;
     }

@@ -75,6 +75,9 @@ const struct option *option_by_name(enum job_command command, const char *name, 
 int option_apply(struct request *r, const struct option *o, const char *value,
                  enum opt_rank rank, const char *label, struct err *err);
 
+/* The request of the component behind this one; made when there is none. */
+struct job_request *request_component(struct job_request *pub);
+
 /* Setters named by the table. */
 typedef int option_set_f(struct request *r, const struct option *o, const char *value,
                          struct err *err);

@@ -36,6 +36,7 @@ void job_request_destroy(struct job_request *pub)
 {
     if (pub == NULL)
         return;
+    job_request_destroy(pub->next);
     arena_fini(&pub->arena);
     free(pub);
 }
@@ -341,7 +342,7 @@ static void step_derive(struct request *r)
     step->n_argv = (size_t)r->pub.argc;
 }
 
-int job_request_finish(struct job_request *pub, usec_t now, struct err *err)
+static int finish_one(struct job_request *pub, usec_t now, struct err *err)
 {
     struct request *r = (struct request *)pub;
     inherit(r);
@@ -365,6 +366,45 @@ int job_request_finish(struct job_request *pub, usec_t now, struct err *err)
     rc = jobspec_check(&pub->spec, err);
     if (rc == 0 && pub->command == JOB_CMD_SRUN)
         rc = stepspec_check(&pub->step, err);
+    return rc;
+}
+
+struct job_request *request_component(struct job_request *pub)
+{
+    if (pub->next == NULL) {
+        pub->next = job_request_create(pub->command);
+        pub->next->spec.type = SL__JOB_TYPE__JOB_TYPE_ALLOC;
+    }
+    return pub->next;
+}
+
+Sl__JobSpec **job_request_het(struct job_request *r, size_t *count)
+{
+    size_t n = 0;
+    for (const struct job_request *p = r->next; p != NULL; p = p->next)
+        n++;
+    Sl__JobSpec **v = arena_alloc(&r->arena, (n + 1) * sizeof(Sl__JobSpec *));
+    *count = n;
+    n = 0;
+    for (struct job_request *p = r->next; p != NULL; p = p->next)
+        v[n++] = &p->spec;
+    return v;
+}
+
+int job_request_finish(struct job_request *pub, usec_t now, struct err *err)
+{
+    int rc = finish_one(pub, now, err);
+    unsigned k = 0;
+    for (struct job_request *p = pub->next; rc == 0 && p != NULL; p = p->next) {
+        k++;
+        if (p->spec.name[0] == '\0')
+            p->spec.name = pub->spec.name;
+        p->spec.submit_line = pub->spec.submit_line;
+        rc = finish_one(p, now, err);
+        p->spec.type = SL__JOB_TYPE__JOB_TYPE_ALLOC;
+        if (rc != 0 && err != NULL)
+            err_prefix(err, "component %u of the heterogeneous job", k);
+    }
     return rc;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/advres.h"
+#include "sched/het.h"
 #include "sched/kin.h"
 #include "sched/order.h"
 #include "sched/preempt.h"
@@ -44,6 +45,15 @@ static bool signal_reaches(const struct core *c, const struct job *j)
     return false;
 }
 
+/* A job that waits is cancelled, held or changed as a whole. */
+static int not_whole(const struct job *j, const struct command *cmd, struct err *err)
+{
+    if (!het_is(j) || j->state != JOB_PENDING || (j->het_offset == 0 && !cmd->job.only_it))
+        return 0;
+    return err_set(err, SL_EINVAL_STATE, "Operation not permitted on individual components of a "
+                   "pending heterogeneous job: job %u as a whole", j->het_id);
+}
+
 static int cancel_refused(const struct core *c, const struct job *j, const struct command *cmd,
                           struct err *err)
 {
@@ -86,7 +96,7 @@ static int requeue_refused(const struct job *j, struct err *err)
 static int refused(const struct core *c, const struct job *j, const struct command *cmd,
                    struct err *err)
 {
-    if (denied(cmd, j, err) < 0)
+    if (denied(cmd, j, err) < 0 || not_whole(j, cmd, err) < 0)
         return err->code;
     switch (cmd->kind) {
     case CMD_CANCEL:
@@ -210,6 +220,11 @@ static void apply_requeue(struct core *c, struct job *j, const struct command *c
         job_node_clean(c, j, NONE, now, out);
     }
     job_changed(c, j, out, false);
+    for (uint32_t k = 1; het_leads(j) && k < j->het_size; k++) {
+        struct job *p = het_part(c, j, k);
+        if (p && p->state != JOB_PENDING && !(p->flags & JOBF_COMPLETING && p->then == then))
+            apply_requeue(c, p, cmd, now, out);
+    }
 }
 
 static void apply_complete(struct core *c, struct job *j, const struct command *cmd, usec_t now,
@@ -362,6 +377,34 @@ static int apply_array(struct core *c, uint32_t array_id, const struct command *
     return done ? 0 : rc;
 }
 
+/* Who may be told only by the leader: the others follow. */
+static bool het_follows(enum command_kind kind)
+{
+    return kind == CMD_REQUEUE || kind == CMD_COMPLETE || kind == CMD_CLIENT_LOST ||
+           kind == CMD_CLIENT_BACK || kind == CMD_TOP;
+}
+
+/* A component that has ended alone is no reason to refuse the others. */
+static int apply_het(struct core *c, struct job *leader, const struct command *cmd, usec_t now,
+                     struct batch *out, struct err *err)
+{
+    const uint32_t id = leader->het_id, n = leader->het_size;
+    struct err ended = {0};
+    int rc = apply_one(c, leader, cmd, now, out, err);
+    for (uint32_t k = 1; rc == 0 && k < n && !het_follows(cmd->kind); k++) {
+        struct job *p = job_find(c, id + k);
+        struct command one = *cmd;
+        one.job.batch = false;
+        if (!p || p->het_id != id || (cmd->job.batch && cmd->kind == CMD_CANCEL))
+            continue;
+        if (p->state == JOB_PENDING && cmd->kind != CMD_CANCEL) /* held and released with it */
+            apply_hold(c, p, &one, now, out);
+        else
+            apply_one(c, p, &one, now, out, &ended);
+    }
+    return rc;
+}
+
 static int apply_job(struct core *c, const struct command *cmd, usec_t now,
                      struct batch *out, struct err *err)
 {
@@ -372,6 +415,8 @@ static int apply_job(struct core *c, const struct command *cmd, usec_t now,
     if (!cmd->job.has_task) {
         if (j->array && j->array_id == j->id)
             return apply_array(c, j->array_id, cmd, now, out, err);
+        if (het_leads(j) && !cmd->job.only_it && !cmd->job.has_step)
+            return apply_het(c, j, cmd, now, out, err);
         return apply_one(c, j, cmd, now, out, err);
     }
     uint32_t id = core_job_task(c, cmd->job.job_id, cmd->job.task_id);

@@ -199,12 +199,16 @@ struct command {
     union {
         struct {
             const Sl__JobSpec *spec;   /* checked with jobspec_check() */
+            const Sl__JobSpec *const *het; /* components after the first, het_count of them */
+            size_t het_count;
             bool test_only, immediate;
             const char *user;          /* owner's name */
             const char *const *groups; /* owner's group names, NULL-terminated; may be NULL */
         } submit;
         struct {
-            uint32_t job_id;           /* one task's own id, or the array's: all tasks */
+            uint32_t job_id;           /* one task's own id, or the array's: all tasks; or the
+                                        * first component's: all, unless only_it */
+            bool only_it;
             bool has_task; uint32_t task_id; /* 12_3 */
             uint32_t signal;           /* CMD_CANCEL: 0 cancel */
             bool batch, full, hurry, has_step; uint32_t step_id;
@@ -295,6 +299,7 @@ struct job_view { /* pointers are valid until the next core_apply/core_plan */
     bool is_array_rest;        /* one record that stands for tasks not yet started */
     const uint32_t *array_rest; size_t array_rest_count; /* their task ids */
     uint32_t array_throttle;
+    uint32_t het_id, het_offset, het_size; /* of a heterogeneous job; size 0: it is none */
     const char *array_text;    /* "0-9%2" of what is left, "" */
     enum job_state state; uint32_t flags; enum job_reason reason; const char *reason_text;
     uint32_t uid, gid; const char *user;

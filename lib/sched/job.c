@@ -9,6 +9,7 @@
 #include "job/jobspec.h"
 #include "sched/advres.h"
 #include "sched/explain_parts.h"
+#include "sched/het.h"
 #include "sched/kin.h"
 #include "sched/limits.h"
 #include "sched/priority.h"
@@ -61,6 +62,24 @@ struct job *job_add(struct core *c, uint32_t id)
     j->state = JOB_PENDING;
     c->pending++;
     return j;
+}
+
+/* The first of n ids in a row; 0: there are none. */
+static uint32_t job_ids_take(struct core *c, uint32_t n)
+{
+    for (uint32_t tries = 0; tries <= c->jobs + 1; tries++) {
+        uint32_t id = job_id_take(c), k = 1;
+        while (id && k < n && id + k < c->policy.job_id_max && !job_find(c, id + k))
+            k++;
+        if (id == 0)
+            return 0;
+        c->job_id_next = id + k;
+        if (k == n)
+            return id;
+        if (c->job_id_next >= c->policy.job_id_max)
+            c->job_id_next = c->policy.job_id_first;
+    }
+    return 0;
 }
 
 uint32_t job_id_take(struct core *c)
@@ -163,6 +182,8 @@ void job_gate(struct core *c, struct job *j, usec_t now)
     if (j->state != JOB_PENDING || (j->flags & JOBF_COMPLETING)) {
         kin_wait(c, j, false);
         queue_del(c, j);
+        if (het_is(j))
+            het_gate(c, j, now);
         return;
     }
     enum dep_state dep = j->deps_count ? depend_eval(c, j, now) : DEP_MET;
@@ -183,8 +204,12 @@ void job_gate(struct core *c, struct job *j, usec_t now)
     } else {
         if (j->eligible == 0)
             j->eligible = now;
-        gate_set(c, j, GATE_OPEN, REASON_NONE);
+        enum job_reason why = REASON_NONE;
+        bool open = !het_is(j) || het_open(c, j, &why);
+        gate_set(c, j, open ? GATE_OPEN : GATE_HET, why);
     }
+    if (het_is(j))
+        het_gate(c, j, now);
 }
 
 void job_gate_load(struct core *c, struct job *j, usec_t now)
@@ -332,36 +357,74 @@ static void job_priority(struct core *c, struct job *j, const Sl__JobSpec *s)
 static void forecast(struct core *c, struct job *j, const Sl__JobSpec *s, usec_t now,
                      struct batch *out);
 
-int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out,
-               struct err *err)
+/* What a component may not have: it is the leader's. */
+static int het_check(const Sl__JobSpec *s, uint32_t offset, struct err *err)
 {
-    const Sl__JobSpec *s = cmd->submit.spec;
-    if (c->jobs >= c->policy.jobs_max)
-        return err_set(err, SL_ETOO_MANY,
-                       "the controller holds %u jobs, its limit (jobs.max); try again later",
-                       c->jobs);
-    uint32_t next = c->job_id_next;
-    uint32_t id = job_id_take(c);
-    if (id == 0)
-        return err_set(err, SL_ETOO_MANY, "no job id is free");
-    struct job *j = job_add(c, id);
-    int rc = job_fill(c, j, cmd, now, err);
-    if (rc == 0 && cmd->submit.test_only)
-        forecast(c, j, s, now, out);
-    if (rc < 0 || cmd->submit.test_only) {
-        job_drop(c, j, NULL);
-        c->job_id_next = next;
-        return rc;
-    }
+    if (s->array[0])
+        return err_set(err, SL_EINVAL_ARRAY, "--array: a heterogeneous job is no array");
+    if (offset && s->licenses[0])
+        return err_set(err, SL_EINVAL_FIELD, "--licenses: of a heterogeneous job only the first "
+                       "component has licenses");
+    return 0;
+}
+
+static void job_enter(struct core *c, struct job *j, const Sl__JobSpec *s, usec_t now,
+                      struct batch *out)
+{
     job_priority(c, j, s);
     gpu_target_note(c, &c->request[j->request], j->rest_count ? j->rest_count : 1);
     job_gate(c, j, now);
     if (depend_pairs(j))
         kin_wake_one(c, j);
-    job_drop_invalid(c, j, now, out);
     job_deadline_timer(c, j);
-    out->job_id = j->id;
     job_changed(c, j, out, false);
+}
+
+int job_submit(struct core *c, const struct command *cmd, usec_t now, struct batch *out,
+               struct err *err)
+{
+    const uint32_t n = 1 + (uint32_t)cmd->submit.het_count;
+    if (c->jobs + n > c->policy.jobs_max)
+        return err_set(err, SL_ETOO_MANY,
+                       "the controller holds %u jobs, its limit (jobs.max); try again later",
+                       c->jobs);
+    struct job *v[HET_SIZE_MAX];
+    struct command one = *cmd;
+    uint32_t next = c->job_id_next, made = 0;
+    uint32_t id = n > HET_SIZE_MAX ? 0 : n > 1 ? job_ids_take(c, n) : job_id_take(c);
+    int rc = 0;
+    if (id == 0)
+        return err_set(err, SL_ETOO_MANY, "no job id is free");
+    while (rc == 0 && made < n) {
+        struct job *j = v[made] = job_add(c, id + made);
+        if (made)
+            one.submit.spec = cmd->submit.het[made - 1];
+        if (n > 1) {
+            j->het_id = id;
+            j->het_offset = made;
+            j->het_size = n;
+            rc = het_check(one.submit.spec, made, err);
+        }
+        made++;
+        if (rc == 0)
+            rc = job_fill(c, j, &one, now, err);
+        j->requeue = v[0]->requeue; /* it runs again as a whole */
+        if (rc < 0 && n > 1)
+            err_prefix(err, "component %u of the heterogeneous job", made - 1);
+    }
+    if (rc == 0 && cmd->submit.test_only)
+        forecast(c, v[0], cmd->submit.spec, now, out);
+    if (rc < 0 || cmd->submit.test_only) {
+        while (made)
+            job_drop(c, v[--made], NULL);
+        c->job_id_next = next;
+        return rc;
+    }
+    for (uint32_t k = n; k-- > 0;) /* the leader last: its gate opens with theirs */
+        job_enter(c, v[k], k ? cmd->submit.het[k - 1] : cmd->submit.spec, now, out);
+    out->job_id = id;
+    for (uint32_t k = 0; k < n; k++)
+        job_drop_invalid(c, v[k], now, out);
     batch_change(out, CHANGE_META, 0, 0);
     return 0;
 }
@@ -704,6 +767,8 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
     }
     kin_wake(c, j);
     job_changed(c, j, out, true);
+    if (het_is(j))
+        het_end(c, j, exit_status, then, now, out, text);
     if (j->alloc->unclean == 0)
         job_node_clean(c, j, NONE, now, out);
 }
@@ -757,6 +822,8 @@ void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uin
     j->end = now;
     j->cancelled_by = by;
     kin_wake(c, j);
+    if (het_is(j))
+        het_cancel_pending(c, j, now, out);
     if (!(j->flags & JOBF_COMPLETING))
         purge_later(c, j, now);
     job_changed(c, j, out, true);

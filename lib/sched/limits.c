@@ -25,6 +25,7 @@ struct probe {
     enum when when;
     uint32_t part_qos, tasks;
     usec_t span;              /* its time limit */
+    const struct limits_more *more; /* never NULL */
     uint64_t tres[TRES_MAX], node[TRES_MAX];
     uint32_t factor;          /* thousandths: of usage */
     uint32_t limit_factor;    /* thousandths: of associations' limits of resources */
@@ -163,14 +164,14 @@ static struct measure measure(const struct probe *p, const struct layer *l,
     }
     switch (kind) {
     case LIMIT_GRP_JOBS:
-        m.used = l->usage->running;
+        m.used = l->usage->running + p->more->jobs;
         break;
     case LIMIT_GRP_SUBMIT:
         m.used = l->usage->submitted;
         m.asks = p->tasks;
         break;
     case LIMIT_GRP_TRES:
-        m.used = l->usage->alloc[t];
+        m.used = l->usage->alloc[t] + p->more->tres[t];
         break;
     case LIMIT_GRP_TRES_MINS:
         measure_minutes(p, l, t, &m);
@@ -182,7 +183,7 @@ static struct measure measure(const struct probe *p, const struct layer *l,
         m.used = usage_due(l->usage, t, p->c->now);
         break;
     case LIMIT_MAX_JOBS:
-        m.used = own->running;
+        m.used = own->running + p->more->jobs;
         break;
     case LIMIT_MAX_SUBMIT:
         m.used = own->submitted;
@@ -196,12 +197,12 @@ static struct measure measure(const struct probe *p, const struct layer *l,
         break;
     case LIMIT_MAX_TRES_PU:
     case LIMIT_MAX_TRES_PA:
-        m.used = part_usage(p, l, kind == LIMIT_MAX_TRES_PA)->alloc[t];
+        m.used = part_usage(p, l, kind == LIMIT_MAX_TRES_PA)->alloc[t] + p->more->tres[t];
         m.allows = v->value;
         break;
     case LIMIT_MAX_JOBS_PU:
     case LIMIT_MAX_JOBS_PA:
-        m.used = part_usage(p, l, kind == LIMIT_MAX_JOBS_PA)->running;
+        m.used = part_usage(p, l, kind == LIMIT_MAX_JOBS_PA)->running + p->more->jobs;
         break;
     case LIMIT_MAX_SUBMIT_PU:
     case LIMIT_MAX_SUBMIT_PA:
@@ -262,7 +263,8 @@ static enum job_reason probe_run(struct probe *p)
 
 static struct probe probe_make(struct core *c, const struct job *j, uint32_t part, enum when when)
 {
-    struct probe p = {.c = c, .j = j, .when = when, .tasks = 1, .factor = 1000};
+    static const struct limits_more nobody;
+    struct probe p = {.c = c, .j = j, .when = when, .tasks = 1, .factor = 1000, .more = &nobody};
     const struct qos *q = j->qos_id == NONE ? NULL : &c->tenants->qos[j->qos_id];
     usec_t limit = j->limit_given ? j->limit : 0;
     p.part_qos = part_qos(c, part, j->qos_id);
@@ -286,7 +288,24 @@ static void node_share(struct probe *p)
         p->node[t] = (p->tres[t] + nodes - 1) / nodes;
 }
 
+void limits_more_add(struct core *c, const struct job *j, uint32_t part,
+                     const struct placement *p, struct limits_more *more)
+{
+    uint64_t tres[TRES_MAX];
+    tres_of_placement(c, j, part, p, tres);
+    for (uint32_t t = 0; t < TRES_MAX; t++)
+        more->tres[t] += tres[t];
+    more->jobs++;
+}
+
 enum job_reason limits_check(struct core *c, struct job *j, uint32_t part, const struct placement *pl)
+{
+    static const struct limits_more nobody;
+    return limits_check_more(c, j, part, pl, &nobody);
+}
+
+enum job_reason limits_check_more(struct core *c, struct job *j, uint32_t part,
+                                  const struct placement *pl, const struct limits_more *more)
 {
     const struct tenants *tn = c->tenants;
     uint32_t enforce = c->policy.enforce;
@@ -303,6 +322,7 @@ enum job_reason limits_check(struct core *c, struct job *j, uint32_t part, const
         tn->assoc[j->assoc].fs < FACTOR_ONE / 1000000 * q->usage_threshold)
         return REASON_QOS_USAGE_THRESHOLD;
     struct probe p = probe_make(c, j, part, WHEN_START);
+    p.more = more;
     if (pl) {
         tres_of_placement(c, j, part, pl, p.tres);
         tres_of_node(c, j, pl, p.node);

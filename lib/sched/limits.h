@@ -28,6 +28,13 @@ struct limit_found {
 };
 typedef void limits_found_f(void *arg, const struct limit_found *f);
 void limits_each(struct core *c, const struct job *j, uint32_t part, limits_found_f *found, void *arg);
+/* ... together with jobs that are to start in the same instant: what these take counts as
+ * taken. */
+struct limits_more { uint64_t tres[TRES_MAX]; uint32_t jobs; };
+enum job_reason limits_check_more(struct core *c, struct job *j, uint32_t part,
+                                  const struct placement *p, const struct limits_more *more);
+void limits_more_add(struct core *c, const struct job *j, uint32_t part,
+                     const struct placement *p, struct limits_more *more);
 /* At submission of `tasks` jobs: too many are submitted, or, under a QOS with DenyOnLimit,
  * it could never start. Gives a job without a time limit the longest that it may have. */
 int limits_submit(struct core *c, struct job *j, uint32_t tasks, struct err *err);

@@ -84,6 +84,7 @@ struct jobclass_key {
     usec_t limit;            /* 0: the partition's */
     uint32_t user, account, qos; /* interned; 0 unless limits are enforced */
     usec_t limit_min;
+    uint32_t het;            /* a heterogeneous job is a class of its own: its id */
     uint64_t like;           /* of order_like(): predictions are alike */
 };
 struct jobclass { /* by the id of its key in core.class_keys (queue.c) */
@@ -246,7 +247,8 @@ struct alloc {
 /* ---- jobs (job.c, depend.c) ------------------------------------------------------------- */
 
 /* Why a pending job is not in the queue; the first that applies is the reason shown. */
-enum gate { GATE_OPEN, GATE_HOLD, GATE_DEPENDENCY, GATE_BEGIN, GATE_ARRAY_LIMIT };
+enum gate { GATE_OPEN, GATE_HOLD, GATE_DEPENDENCY, GATE_BEGIN, GATE_ARRAY_LIMIT,
+            GATE_HET /* the leader waits for other components, they for it */ };
 enum { HOLD_USER = 1, HOLD_ADMIN = 2, HOLD_LAUNCH = 4 };
 enum then { THEN_NOTHING, THEN_REQUEUE, THEN_REQUEUE_HOLD };
 
@@ -278,6 +280,7 @@ struct job {
     uint32_t id, restart;
     uint32_t array_id, array_task; /* 0; NO_VAL: not a single task */
     bool is_task;
+    uint32_t het_id, het_offset, het_size; /* het.h: the leader's id; size 0: it is none */
     uint32_t *rest;          /* array tasks not yet started, ascending */
     uint32_t rest_count, throttle, array_count, array_min, array_max, array_step;
     uint32_t request, class; /* class: while it is queued */

@@ -10,6 +10,7 @@
  */
 #include "sched/advres.h"
 #include "sched/explain_parts.h"
+#include "sched/het.h"
 #include "sched/license.h"
 #include "sched/plan.h"
 #include "sched/preempt.h"
@@ -71,11 +72,8 @@ static bool undisturbed(struct core *c, const struct placement *p, bool whole, u
     return true;
 }
 
-/* It starts later than it was promised, because what it got was late: those behind it that
- * were promised what comes after are late as well. They and all behind them are promised
- * anew, in their order: else the last would keep their time, and the first lose theirs. */
-static bool push_back(struct core *c, const struct job *j, const struct placement *p,
-                      bool whole, usec_t end)
+bool plan_push_back(struct core *c, const struct job *j, const struct placement *p, bool whole,
+                    usec_t end)
 {
     const struct take *t;
     for (uint32_t i = 0; i < p->count; i++) {
@@ -102,7 +100,7 @@ static bool as_promised(struct core *c, const struct reservation *r, bool whole,
     memcpy(p->node, r->node, r->count * sizeof *p->node);
     p->count = r->count;
     placement_measure(c, &c->request[r->job->request], p);
-    return undisturbed(c, p, whole, end) || push_back(c, r->job, p, whole, end);
+    return undisturbed(c, p, whole, end) || plan_push_back(c, r->job, p, whole, end);
 }
 
 /* What is free now decides most attempts. Only what would run into a promise is placed
@@ -281,6 +279,36 @@ static enum verdict try_part(struct core *c, struct job *j, uint32_t part, usec_
     return v;
 }
 
+/* A heterogeneous job: all components start, or none. */
+static enum verdict try_het(struct core *c, struct job *j, usec_t now, struct batch *out,
+                            uint32_t *blocked)
+{
+    struct het_place *v = xcalloc(j->het_size, sizeof *v);
+    const uint32_t n = j->het_size;
+    enum verdict verdict = STARTED;
+    if (het_fits_now(c, j, now, v)) {
+        if (j->resv)
+            reservation_drop(c, j);
+        for (uint32_t k = 0; k < n; k++) {
+            struct job *p = het_part(c, j, k);
+            if (p)
+                job_start(c, p, v[k].part, &v[k].p, now, out);
+        }
+    } else if (j->reason != REASON_RESOURCES) {
+        verdict = COUNTED_OUT;
+    } else if (!het_could_run(c, j)) {
+        j->reason = REASON_NODE_NOT_AVAIL;
+        verdict = UNAVAILABLE;
+    } else {
+        *blocked = c->class[j->class].part[0];
+        j->reason = REASON_RESOURCES;
+        verdict = BLOCKED;
+    }
+    het_place_free(v, n);
+    free(v);
+    return verdict;
+}
+
 /* Tries the job's partitions in order. *blocked: the first in which it has to wait, NONE:
  * there is none. */
 static enum verdict try_job(struct core *c, struct job *j, usec_t now, struct batch *out,
@@ -292,6 +320,8 @@ static enum verdict try_job(struct core *c, struct job *j, usec_t now, struct ba
     class_parts(c, &c->class[class], text_of(c, j->parts));
     if (c->class[class].parts == 0)
         j->reason = REASON_PART_INACTIVE;
+    if (het_is(j) && c->class[class].parts)
+        return try_het(c, j, now, out, blocked);
     for (uint32_t i = 0; i < c->class[class].parts; i++) {
         uint32_t part = c->class[class].part[i];
         enum verdict v = try_part(c, j, part, now, out);
@@ -511,7 +541,7 @@ static void relief_spend(struct core *c)
         if (k->count == 0 || !class_failed(c, k))
             continue;
         const struct job *j = k->job[k->head];
-        if (c->counts_freed && k->counted_out)
+        if ((c->counts_freed && k->counted_out) || (het_is(j) && c->relief_count))
             k->failed_pass = c->pass - 1;
         class_parts(c, k, text_of(c, j->parts));
         for (uint32_t n = 0; n < c->relief_count && class_failed(c, k); n++) {

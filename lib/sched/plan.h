@@ -40,6 +40,14 @@ static inline usec_t plan_span(const struct job *j, usec_t limit)
     return limit == SPAN_INFINITE ? SPAN_UNKNOWN : limit;
 }
 
+/* plan.c */
+/* j starts later than it was promised, because what it got was late: those behind it that
+ * were promised what comes after are late as well. They and all behind them are promised
+ * anew, in their order: else the last would keep their time, and the first lose theirs.
+ * False: someone else is in the way. */
+bool plan_push_back(struct core *c, const struct job *j, const struct placement *p, bool whole,
+                    usec_t end);
+
 /* queue.c */
 void class_put(struct core *c, struct job *j);  /* among its class; it is no member yet */
 void class_take(struct core *c, struct job *j);

@@ -2,6 +2,7 @@
 #include "sched/preempt.h"
 
 #include "base/buf.h"
+#include "sched/het.h"
 #include "sched/tenant.h"
 
 #include <signal.h>
@@ -164,8 +165,12 @@ static bool fits_without(struct core *c, const struct job *j, uint32_t part,
 
 /* ---- how ------------------------------------------------------------------------------- */
 
+/* A heterogeneous job goes as a whole, as its leader's mode says. */
 static void end(struct core *c, struct job *j, usec_t now, struct batch *out)
 {
+    struct job *leader = het_is(j) ? het_part(c, j, 0) : NULL;
+    if (leader && leader->alloc && !(leader->flags & JOBF_COMPLETING))
+        j = leader;
     bool again = mode_of(c, j) == PREEMPT_REQUEUE && j->requeue &&
                  j->type == SL__JOB_TYPE__JOB_TYPE_BATCH;
     job_end(c, j, JOB_PREEMPTED, REASON_NONE, SIGTERM, again ? THEN_REQUEUE : THEN_NOTHING, now,

@@ -90,6 +90,7 @@ static void class_join(struct core *c, struct job *j)
         key.qos = j->qos;
     }
     key.limit_min = j->limit_min;
+    key.het = j->het_id;
     struct predict_class like;
     key.like = order_like(c, j, &like);
     j->class = intern_get(&c->class_keys, &key, sizeof key, &fresh);

@@ -103,7 +103,8 @@ static void save_lists(const struct core *c, const struct job *j, Sl__JobRecord 
     X(limit) X(suspended_since) X(suspended_total) X(deps_any) X(then) \
     X(ran_nodes) X(ran_cpus) X(ran_mem) X(warn_signal) X(warn_sec)              \
     X(warn_batch) X(warn_sent) X(kill_dep) X(no_kill) X(array_failed) X(advres_id) X(until) \
-    X(preempt_at) X(predicted) X(limit_min) X(limit_asked) X(alone) X(why) X(why_job) X(placed_by) X(placed_leafs)
+    X(preempt_at) X(predicted) X(limit_min) X(limit_asked) X(alone) X(why) X(why_job) X(placed_by) X(placed_leafs) \
+    X(het_id) X(het_offset) X(het_size)
 
 bool core_job_save(const struct core *c, uint32_t job_id, struct buf *out)
 {

@@ -3,6 +3,7 @@
  * Reports of nodes. Each may come twice, late, or for a run that is over: what no longer
  * applies changes nothing.
  */
+#include "sched/het.h"
 #include "sched/model.h"
 
 #include "base/buf.h"
@@ -46,6 +47,9 @@ static void on_launch_failed(struct core *c, struct job *j, uint32_t node,
         nodes_reason(&c->node[node], r->text, 0, now);
         nodes_changed(c, node, out);
     }
+    struct job *leader = het_is(j) ? het_part(c, j, 0) : NULL;
+    if (leader && leader->alloc && !(leader->flags & JOBF_COMPLETING))
+        j = leader; /* it runs again, or not, as a whole */
     bool batch = j->type == SL__JOB_TYPE__JOB_TYPE_BATCH;
     bool again = batch && j->requeue && ++j->launch_failures <= c->policy.requeue_max;
     job_end(c, j, JOB_FAILED, REASON_JOB_LAUNCH_FAILURE, 1 << 8,

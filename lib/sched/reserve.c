@@ -9,6 +9,7 @@
 #include "sched/plan.h"
 
 #include "base/buf.h"
+#include "sched/het.h"
 #include "sched/request.h"
 
 #include <stdlib.h>
@@ -85,6 +86,8 @@ static bool fits_at(struct core *c, const struct job *j, uint32_t part, usec_t s
 usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,
                      usec_t now, usec_t before, struct placement *p)
 {
+    if (het_is(j))
+        return het_earliest(c, (struct job *)j, span, now, before, p);
     request_names(c, &c->request[j->request]);
     usec_t *at = xmalloc((c->part[part].nodes_count + 1) * sizeof *at), start = INT64_MAX;
     uint32_t n = node_times(c, j, part, span, now, at), least = plan_nodes_least(c, j, part), times;
@@ -150,6 +153,8 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
 {
     struct placement p = {0};
     usec_t span = plan_span(j, parts_limit(&c->part[part], j->limit_given ? j->limit : 0));
+    if (het_is(j))
+        span = het_span(c, j);
     usec_t start = plan_earliest(c, j, part, span, now, INT64_MAX, &p);
     if (start == INT64_MAX) {
         free(p.node);
@@ -159,7 +164,8 @@ bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now)
     class_take(c, j);
     j->resv = xcalloc(1, sizeof *j->resv);
     *j->resv = (struct reservation){.job = j, .part = part, .end = span,
-                                    .exclusive = part_whole(c, j, part)};
+                                    .exclusive = part_whole(c, j, part) ||
+                                                 (het_is(j) && het_alone(c, j, part))};
     GROW(c->resv, c->resv_cap, c->resv_count + 1);
     memmove(c->resv + at + 1, c->resv + at, (c->resv_count - at) * sizeof *c->resv);
     c->resv[at] = j->resv;
@@ -199,6 +205,8 @@ bool reservation_helped(struct core *c, struct reservation *r, usec_t now)
     const struct partition *p = &c->part[r->part];
     const struct job *j = r->job;
     bool whole = part_whole(c, j, r->part);
+    if (het_is(j)) /* any component could use it */
+        return c->relief_count != 0;
     for (uint32_t i = 0; i < c->relief_count; i++) {
         uint32_t node = c->relief[i];
         struct demand d;

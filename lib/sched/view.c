@@ -2,6 +2,7 @@
  *
  * Reading: what the controller shows.
  */
+#include "sched/het.h"
 #include "sched/model.h"
 
 #include "base/buf.h"
@@ -184,6 +185,9 @@ static void view_wide(const struct core *c, struct job *j, struct job_view *v)
 /* A pass does not visit the jobs of a class that has failed: they have its reason. */
 static enum job_reason job_reason(const struct core *c, const struct job *j)
 {
+    const struct job *leader = j->gate == GATE_HET && j->het_offset ? het_part(c, j, 0) : NULL;
+    if (leader && j->state == JOB_PENDING)
+        j = leader;
     if (j->reason == REASON_NONE && j->queued && c->class[j->class].failed_pass)
         return (enum job_reason)c->class[j->class].reason;
     return (enum job_reason)j->reason;
@@ -202,6 +206,7 @@ bool core_job_view(const struct core *c, uint32_t job_id, bool wide, struct job_
         .job_id = j->id, .restart = j->restart, .array_job_id = j->array_id,
         .array_task_id = j->is_task ? j->array_task : 0, .is_array_task = j->is_task,
         .is_array_rest = j->rest_count != 0, .array_rest = j->rest,
+        .het_id = j->het_id, .het_offset = j->het_offset, .het_size = j->het_size,
         .array_rest_count = j->rest_count, .array_throttle = j->throttle,
         .array_count = j->array_count, .array_min = j->array_min, .array_max = j->array_max,
         .array_step = j->array_step, .type = j->type, .cancelled_by = j->cancelled_by,

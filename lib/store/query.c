@@ -288,6 +288,11 @@ static void ids_sql(const struct store_filter *f, struct buf *b)
                    " AND array_job_id" IN_LIST(":jobs") "%s",
                    window);
         where_rest(f, b);
+        buf_printf(b,
+                   " UNION SELECT job_id FROM job WHERE het_job_id > 0"
+                   " AND het_job_id" IN_LIST(":jobs") "%s",
+                   window);
+        where_rest(f, b);
     } else if (f->start > 0) {
         buf_puts(b, "SELECT job_id FROM job INDEXED BY job_end WHERE end_time > 0"
                     " AND end_time >= :start");

@@ -54,6 +54,8 @@ static const struct column job_columns[] = {
     C(TEXT, reservation),
     C(TEXT, constraints),
     C(TEXT, array_tasks),
+    C(U32, het_job_id),
+    C(U32, het_offset),
     C(TEXT, tres_req),
     C(TEXT, tres_alloc),
     C(TEXT, nodelist),

@@ -8,6 +8,7 @@
  *   job_end    only finished jobs; holds uid, so that "this user's jobs since
  *              midnight" reads the index and nothing else. Written once a job.
  *   job_array  only array tasks.
+ *   job_het    only components of heterogeneous jobs.
  *   alloc_end  reports: runs that ended in a window. Written once a run.
  * Unfinished jobs are found through job_live, which is small.
  *
@@ -73,7 +74,13 @@ static const char schema_2[] =
     "CREATE TABLE tenant (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL)"
     " WITHOUT ROWID;";
 
-static const char *const migrations[STORE_SCHEMA_VERSION] = {schema_1, schema_2};
+/* Components of heterogeneous jobs. */
+static const char schema_3[] =
+    "ALTER TABLE job ADD COLUMN het_job_id INTEGER;"
+    "ALTER TABLE job ADD COLUMN het_offset INTEGER;"
+    "CREATE INDEX job_het ON job (het_job_id) WHERE het_job_id > 0;";
+
+static const char *const migrations[STORE_SCHEMA_VERSION] = {schema_1, schema_2, schema_3};
 
 static int version_read(struct store *s, int *version, struct err *err)
 {

@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 struct store;
 struct store_txn;
@@ -47,6 +47,7 @@ struct store_job { /* one row per job id */
     bool live;                 /* not finished and clean, or kept visible: loaded at start */
     uint32_t cancelled_by;     /* uid + 1 of who cancelled it, 0: nobody (sacct "CANCELLED by 1000") */
     const char *user, *group, *account, *partition, *qos, *name, *wckey, *comment, *work_dir, *submit_line, *reservation, *constraints;
+    uint32_t het_job_id, het_offset; /* of a heterogeneous job: the first component's id; 0: none */
     const char *array_tasks;   /* a record that stands for tasks not yet started: "3-9%2", else "" */
     usec_t submit, eligible, start, end, time_limit, suspended;
     uint32_t req_cpus, req_nodes, ntasks; uint64_t req_mem_mib;

@@ -65,7 +65,6 @@ def test_what_is_no_batch_script_is_refused(cluster, content, words):
     ("#SBATCH --job-name='open\n", 2, ["'"]),
     ("#SBATCH --ntasks==2\n", 2, ["ntasks"]),
     ("#SBATCH --reboot\n", 2, ["reboot", "not built"]),
-    ("#SBATCH hetjob\n", 2, ["not built"]),
 ])
 def test_a_wrong_directive_names_file_line_and_word(cluster, directives, line, words):
     path = cluster.script(directives + "true\n", name="directives.sh")

@@ -356,7 +356,7 @@ static void signals(void **state)
 static void job_ids(void **state)
 {
     static const char *const wrong[] = {"", "0", "x", "1x", "12_", "12_[", "12_[1-3", "12_[1%2]",
-                                        "12.", "12.x", "12.0x", "12.4294967290", "12+1", "-1",
+                                        "12.", "12.x", "12.0x", "12.4294967290", "12+", "12+x", "12+128", "-1",
                                         "4294967296", "12_3_4", "12_[]"};
     struct job_sel s;
     struct err err = {0};
@@ -371,6 +371,10 @@ static void job_ids(void **state)
     assert_true(s.step_id == STEP_BATCH);
     assert_int_equal(job_sel_parse("12.extern", &arena, &s, &err), 0);
     assert_true(s.step_id == STEP_EXTERN);
+    assert_int_equal(job_sel_parse("12+0", &arena, &s, &err), 0);
+    assert_true(s.has_het && s.job_id == 12 && s.het_offset == 0);
+    assert_int_equal(job_sel_parse("12+3.0", &arena, &s, &err), 0);
+    assert_true(s.has_het && s.job_id == 15 && s.het_offset == 3 && s.has_step);
     for (size_t i = 0; i < COUNT(wrong); i++)
         if (job_sel_parse(wrong[i], &arena, &s, &err) == 0)
             fail_msg("accepted: %s", wrong[i]);

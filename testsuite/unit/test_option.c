@@ -106,7 +106,6 @@ static void wrong_lines(void **state)
         {JOB_CMD_SBATCH, "sbatch --bb=x", "--bb: not built yet: burst buffers"},
         {JOB_CMD_SBATCH, "sbatch -M other", "--clusters: not built yet: several clusters"},
         {JOB_CMD_SRUN, "srun --mpi=pmi2 x", "--mpi: not built yet: MPI type \"pmi2\" (try pmix)"},
-        {JOB_CMD_SRUN, "srun -n1 a : -n2 b", "not built yet: heterogeneous jobs (\":\")"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -277,7 +276,7 @@ static void script_errors_name_file_and_line(void **state)
         {"#SBATCH --ntasks\n", "job.sh line 1: option '--ntasks' requires an argument"},
         {"#SBATCH -z\n", "job.sh line 1: invalid option -- 'z'"},
         {"#SBATCH -n 1 stray\n", "job.sh line 1: Invalid directive found in batch script: stray"},
-        {"#SBATCH hetjob\n", "job.sh line 1: not built yet: heterogeneous jobs"},
+        {"#SBATCH hetjob\n#SBATCH -n x\n", "job.sh line 2: --ntasks: Invalid numeric value \"x\""},
         {"#SBATCH --reboot\n", "job.sh line 1: --reboot: not built yet: node reboot"},
     };
     (void)state;
@@ -289,6 +288,32 @@ static void script_errors_name_file_and_line(void **state)
                                        &err) < 0);
         assert_string_equal(err.text, cases[i].error);
     }
+}
+
+static void components_of_a_heterogeneous_job(void **state)
+{
+    static const char script[] = "#SBATCH -n1 -c2\n#SBATCH hetjob\n#SBATCH -n3\n# or so\n"
+                                 "#SBATCH hetjob\n#SBATCH -n4\n";
+    char *env[] = {"SBATCH_TIMELIMIT=5", NULL};
+    struct err err = {0};
+    size_t n;
+    (void)state;
+    assert_int_equal(parse(JOB_CMD_SBATCH, "sbatch -J x : -n5 --parsable job.sh : a", &err), 0);
+    assert_int_equal(request->argc, 3);
+    assert_true(request->parsable && request->next && !request->next->next);
+    assert_int_equal(job_request_script(request, "job.sh", script, sizeof script - 1, &err), 0);
+    assert_int_equal(job_request_env(request, env, &err), 0);
+    Sl__JobSpec **het = job_request_het(request, &n);
+    assert_int_equal(n, 2);
+    assert_int_equal(request->spec.ntasks, 1);
+    assert_int_equal(het[0]->ntasks, 5); /* the command line's */
+    assert_int_equal(het[1]->ntasks, 4);
+    assert_int_equal(het[0]->cpus_per_task, 0);
+    assert_int_equal(het[1]->time_limit_usec, 5 * 60 * USEC_PER_SEC);
+    assert_int_equal(het[1]->type, SL__JOB_TYPE__JOB_TYPE_ALLOC);
+    assert_int_equal(parse(JOB_CMD_SRUN, "srun -n1 a x : -n2 b", &err), 0);
+    assert_true(request->argc == 2 && request->next->argc == 1);
+    assert_string_equal(request->next->argv[0], "b");
 }
 
 /* Script < environment < command line, in whatever order they are read. */
@@ -460,6 +485,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rules_across_options, setup, teardown),
         cmocka_unit_test_setup_teardown(script_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(script_errors_name_file_and_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(components_of_a_heterogeneous_job, setup, teardown),
         cmocka_unit_test_setup_teardown(ranks, setup, teardown),
         cmocka_unit_test_setup_teardown(environment, setup, teardown),
         cmocka_unit_test_setup_teardown(srun_streams, setup, teardown),
