@@ -86,7 +86,8 @@ static usec_t trial_start(struct trial *t, const struct easing *ch, uint64_t val
     if (start <= t->wanted && out) {
         *out = (struct found){.change = ch, .value = value, .start = start, .part = part};
         bool whole = start <= t->w->now && job_exclusive(c, &t->job);
-        usec_t end = t->w->now + parts_limit(&c->part[part], t->w->j->limit_given ? t->w->j->limit : 0);
+        const struct job *j = t->w->j;
+        usec_t end = t->w->now + plan_span(j, parts_limit(&c->part[part], j->limit_given ? j->limit : 0));
         for (uint32_t i = 0; start <= t->w->now && i < p.count && !out->before; i++) {
             const struct take *in = timeline_obstacle(c, p.node[i].node, &p.node[i], whole, end);
             out->before = in ? in->owner : 0;
