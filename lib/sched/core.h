@@ -74,6 +74,7 @@ enum gpu_placement {
     GPU_BESTFIT, /* least left over, all resources alike */
     GPU_PACKING, /* GPUs in use, then nodes in use */
     GPU_RANDOM,
+    GPU_FGD_ALONE, /* FGD's measure as published, for comparison */
     GPU_PLACEMENTS
 };
 

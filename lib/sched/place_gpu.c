@@ -9,7 +9,8 @@
  * than it wants of each. A job goes where it adds least to that. The target workload is
  * learned from the jobs that were submitted, in a bounded number of classes; classes
  * without GPUs could use no GPU anywhere and are left out. To it is added what cores and
- * memory strand (class_frag), which FGD does not see.
+ * memory strand (class_frag), which FGD does not see, and that a job may outlast all others
+ * on its node (outlast_score), which FGD, made for jobs that do not end, leaves out.
  *
  * The result depends on what is free on the node, its hardware and the demand only, so that
  * it is kept by a hash of them: most nodes of a cluster are in one of few states.
@@ -17,6 +18,7 @@
 #include "sched/place.h"
 
 #include "base/buf.h"
+#include "sched/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@
 #define CLASSES_MAX 64      /* of the target workload; the rarest makes room */
 #define SEEN_MAX 1000000u   /* then all counts are halved: what was long ago fades */
 #define SCORES 8192         /* kept; a power of two */
+#define OUTLAST_PART 100    /* what a node that is kept from getting whole counts: 1 in so many */
 
 struct gpu_class {
     uint32_t name, type;    /* interned ids; only compared */
@@ -132,10 +135,11 @@ static uint32_t class_parts(const struct node *n, const struct gpu_class *k)
     return 0;
 }
 
-/* FGD's measure, and beside it what is left when the node is filled with jobs of the class:
- * the former takes a GPU for useful as long as one more such job can run, also where cores
- * or memory end with it. */
-static uint64_t class_frag(const struct node *n, const struct room *r, const struct gpu_class *k)
+/* FGD's measure, and beside it (unless `alone`) what is left when the node is filled with jobs
+ * of the class: the former takes a GPU for useful as long as one more such job can run, also
+ * where cores or memory end with it. */
+static uint64_t class_frag(const struct node *n, const struct room *r, const struct gpu_class *k,
+                           bool alone)
 {
     uint32_t parts = class_parts(n, k), fits = 0, all = 0, unfit = 0;
     uint32_t wanted = k->share ? k->times : k->count;
@@ -154,15 +158,17 @@ static uint64_t class_frag(const struct node *n, const struct room *r, const str
         jobs = cpus / k->cpus;
     if (k->mem && r->mem / k->mem < jobs)
         jobs = r->mem / k->mem;
-    return all - jobs * wanted * parts + (jobs ? unfit : all);
+    return (alone ? 0 : all - jobs * wanted * parts) + (jobs ? unfit : all);
 }
 
 /* Of all classes, weighted by their number; in parts of a GPU. */
-static int64_t room_frag(const struct gpu_target *t, const struct node *n, const struct room *r)
+static int64_t room_frag(const struct core *c, const struct node *n, const struct room *r)
 {
+    const struct gpu_target *t = c->gpu_target;
+    bool alone = c->policy.gpu_placement == GPU_FGD_ALONE;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < t->count; i++)
-        sum += t->class[i].seen * class_frag(n, r, &t->class[i]);
+        sum += t->class[i].seen * class_frag(n, r, &t->class[i], alone);
     return (int64_t)(sum * SHARES_MAX / n->gpu_whole);
 }
 
@@ -238,12 +244,12 @@ static uint32_t only_share(const struct node *n, const struct demand *d)
     return at;
 }
 
-static int64_t frag_after(const struct gpu_target *t, const struct node *n, const struct room *r,
+static int64_t frag_after(const struct core *c, const struct node *n, const struct room *r,
                           const struct demand *d)
 {
     struct room after = *r;
     room_take(n, &after, d, false);
-    return room_frag(t, n, &after);
+    return room_frag(c, n, &after);
 }
 
 /* The least that the demand adds, and on which GPU if there is a choice. */
@@ -260,7 +266,7 @@ static int64_t fgd_score(const struct attempt *a, const struct node *n, const st
         return s->score;
     }
     uint32_t only = only_share(n, d), parts = only == NONE ? 0 : d->gpu[only];
-    int64_t best = frag_after(t, n, r, d);
+    int64_t best = frag_after(a->c, n, r, d);
     *gpu = only;
     for (uint32_t g = 0; only != NONE && g < n->gpus; g++) {
         bool again = g == only || r->gpu[g] < parts || r->gpu[g] == r->gpu[only];
@@ -270,14 +276,27 @@ static int64_t fgd_score(const struct attempt *a, const struct node *n, const st
             continue;
         memset(d->gpu, 0, sizeof d->gpu);
         d->gpu[g] = (uint16_t)parts;
-        int64_t f = frag_after(t, n, r, d);
+        int64_t f = frag_after(a->c, n, r, d);
         if (f < best || (f == best && r->gpu[g] < r->gpu[*gpu])) {
             best = f;
             *gpu = g;
         }
     }
-    *s = (struct gpu_score){key, best - room_frag(t, n, r), *gpu};
+    best -= room_frag(a->c, n, r);
+    *s = (struct gpu_score){key, best, *gpu};
     return s->score;
+}
+
+/* A node whose jobs all end before this one would not be whole again for so much longer: a small
+ * part of its GPUs counts as fragmented then, which mostly decides between equals. */
+static int64_t outlast_score(const struct attempt *a, const struct node *n, uint32_t node)
+{
+    const struct core *c = a->c;
+    usec_t until = c->now + a->span, idle = timeline_idle(c, node);
+    if (!c->gpu_target || idle <= c->now || idle >= until)
+        return 0;
+    int64_t permille = (until - idle) / (a->span / 1000 + 1);
+    return permille * n->gpus * c->gpu_target->seen / OUTLAST_PART * SHARES_MAX / 1000;
 }
 
 static uint64_t gpus_left(const struct node *n, const struct room *r)
@@ -344,5 +363,7 @@ void gpu_score(struct attempt *a, struct candidate *v, uint32_t tasks)
         break;
     default:
         v->score = fgd_score(a, n, r, &d, &v->gpu);
+        if (c->policy.gpu_placement == GPU_FGD)
+            v->score += outlast_score(a, n, v->node);
     }
 }

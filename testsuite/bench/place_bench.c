@@ -5,7 +5,8 @@
  * where: nothing that is printed was computed by the code that is measured.
  *
  *   place_bench fill NODES PODS SEEDS [RULE] openb until 130 % of the GPUs have arrived
- *   place_bench gpus NODES JOBS LOAD         jobs coming and going
+ *   place_bench gpus NODES JOBS LOAD [RULE]  jobs coming and going; frag: for jobs by their
+ *                                            number, frag_work: by their GPUs' time
  *   place_bench fabric TEXT JOBS LOAD NODES  whole nodes of a generated fabric
  */
 #include "base/buf.h"
@@ -19,19 +20,20 @@
 #define T0 (1700000000 * USEC_PER_SEC)
 #define GPUS_MAX 8
 #define CLASSES_MAX 512
+#define DRAWN 8 /* tables of jobs until 130 % have arrived, at most */
 
 struct node { uint32_t cpu, mem, gpus; char name[24]; };
 struct job {
-    double submit, run;
-    uint32_t nodes, cpu, mem, gpus, milli; /* milli: of each GPU */
+    double submit, run, limit;
+    uint32_t nodes, cpu, mem, gpus, milli; /* of each node; milli: of each GPU */
 };
 struct table { struct node *node; uint32_t nodes, gpus; struct job *job; uint32_t jobs; };
-struct class { uint32_t cpu, gpus, milli, count; };
+struct class { uint32_t cpu, gpus, milli; double count; };
 
 struct run { /* of a job that was started */
     uint32_t job, id, nodes;
     uint32_t *at;            /* node indices in rank order */
-    uint16_t gpu[GPUS_MAX];  /* parts taken, when it is on one node */
+    uint16_t (*gpu)[GPUS_MAX]; /* parts taken of each node; NULL: none */
     usec_t start, end;
 };
 struct world {
@@ -92,13 +94,13 @@ static void nodes_read(struct table *t, const char *path)
     fclose(f);
 }
 
-/* "submit run nodes cpu_milli mem gpus milli" a line. */
+/* "submit run limit nodes cpu_milli mem gpus milli" a line. */
 static void jobs_read(struct table *t, const char *path)
 {
     FILE *f = table_open(path);
     struct job j;
-    while (fscanf(f, "%lf %lf %u %u %u %u %u", &j.submit, &j.run, &j.nodes, &j.cpu, &j.mem,
-                  &j.gpus, &j.milli) == 7) {
+    while (fscanf(f, "%lf %lf %lf %u %u %u %u %u", &j.submit, &j.run, &j.limit, &j.nodes, &j.cpu,
+                  &j.mem, &j.gpus, &j.milli) == 8) {
         t->job = xrealloc(t->job, (t->jobs + 1) * sizeof *t->job);
         t->job[t->jobs++] = j;
     }
@@ -161,8 +163,10 @@ static void world_end(struct world *w)
     must(core_check(w->c, &err), &err);
     core_destroy(w->c);
     batch_fini(&w->b);
-    for (uint32_t i = 0; i < w->t->jobs; i++)
+    for (uint32_t i = 0; i < w->t->jobs; i++) {
         free(w->run[i].at);
+        free(w->run[i].gpu);
+    }
     free(w->cpu);
     free(w->gpu);
     free(w->run);
@@ -226,10 +230,10 @@ static void book(struct world *w, struct run *r, int sign)
         if (sign > 0 && w->cpu[n] < cpu)
             die("a node was given twice");
         w->cpu[n] = sign > 0 ? w->cpu[n] - cpu : w->cpu[n] + cpu;
-        for (uint32_t g = 0; g < GPUS_MAX && r->nodes == 1; g++) {
-            if (sign > 0 && w->gpu[n][g] < r->gpu[g])
+        for (uint32_t g = 0; g < GPUS_MAX && r->gpu; g++) {
+            if (sign > 0 && w->gpu[n][g] < r->gpu[i][g])
                 die("a GPU was given twice");
-            w->gpu[n][g] = sign > 0 ? w->gpu[n][g] - r->gpu[g] : w->gpu[n][g] + r->gpu[g];
+            w->gpu[n][g] = sign > 0 ? w->gpu[n][g] - r->gpu[i][g] : w->gpu[n][g] + r->gpu[i][g];
         }
     }
 }
@@ -240,9 +244,12 @@ static void run_gpus(struct world *w, struct run *r)
     struct arena a;
     arena_init(&a);
     Sl__Allocation *m = core_job_alloc(w->c, r->id, &a);
-    for (size_t k = 0; k < m->nodes[0]->n_gres; k++)
-        for (size_t i = 0; i < m->nodes[0]->gres[k]->n_index; i++)
-            r->gpu[m->nodes[0]->gres[k]->index[i]] = (uint16_t)(j->milli < 1000 ? j->milli : 1000);
+    r->gpu = xcalloc(r->nodes, sizeof *r->gpu);
+    for (uint32_t n = 0; n < r->nodes; n++)
+        for (size_t k = 0; k < m->nodes[n]->n_gres; k++)
+            for (size_t i = 0; i < m->nodes[n]->gres[k]->n_index; i++)
+                r->gpu[n][m->nodes[n]->gres[k]->index[i]] =
+                    (uint16_t)(j->milli < 1000 ? j->milli : 1000);
     arena_fini(&a);
 }
 
@@ -328,12 +335,15 @@ static int by_count(const void *a, const void *b)
     return x->count > y->count ? -1 : x->count < y->count;
 }
 
-/* The commonest classes that make 95 % of the jobs. */
-static uint32_t classes_find(const struct table *t, struct class *k)
+/* The commonest classes that make 95 % of the jobs, or of their GPUs' time. */
+static uint32_t classes_find(const struct table *t, struct class *k, bool by_work)
 {
-    uint32_t n = 0, sum = 0, keep = 0;
+    uint32_t n = 0, keep = 0;
+    double sum = 0, all = 0;
     for (uint32_t i = 0; i < t->jobs; i++) {
         const struct job *j = &t->job[i];
+        double weight = by_work ? j->run * j->nodes * j->gpus * j->milli : 1;
+        all += weight;
         uint32_t at = 0;
         while (at < n && (k[at].cpu != j->cpu || k[at].gpus != j->gpus || k[at].milli != j->milli))
             at++;
@@ -341,10 +351,10 @@ static uint32_t classes_find(const struct table *t, struct class *k)
             continue;
         if (at == n)
             k[n++] = (struct class){j->cpu, j->gpus, j->milli, 0};
-        k[at].count++;
+        k[at].count += weight;
     }
     qsort(k, n, sizeof *k, by_count);
-    while (keep < n && sum * 20 < t->jobs * 19)
+    while (keep < n && sum < all * 0.95)
         sum += k[keep++].count;
     return keep;
 }
@@ -376,7 +386,7 @@ static double frag_pct(const struct world *w, const struct class *k, uint32_t cl
 
 /* ---- fill ------------------------------------------------------------------------------------------ */
 
-static const char *const gpu_names[] = {"fgd", "bestfit", "packing", "random"};
+static const char *const gpu_names[] = {"fgd", "bestfit", "packing", "random", "fgd-only"};
 
 struct fill { double alloc[2], frag[2]; }; /* at 100 and 130 %, at 80 and 90 % */
 
@@ -386,7 +396,7 @@ static struct fill fill_run(const struct table *t, const struct class *k, uint32
     struct core_policy p = policy_base;
     struct world w;
     struct fill out = {0};
-    uint32_t *order = xcalloc(2 * t->jobs, sizeof *order), n = 0;
+    uint32_t *order = xcalloc(DRAWN * t->jobs, sizeof *order), n = 0;
     double arrived = 0, placed = 0;
     p.gpu_placement = how;
     p.gpu_seed = seed;
@@ -396,16 +406,16 @@ static struct fill fill_run(const struct table *t, const struct class *k, uint32
         order[n] = order[at];
         order[at] = n;
     }
-    for (; n < 2 * t->jobs; n++) /* what is short of 130 % is drawn again */
+    for (; n < DRAWN * t->jobs; n++) /* what is short of 130 % is drawn again */
         order[n] = rnd(t->jobs);
-    struct table twice = *t;
-    twice.job = xcalloc(2 * t->jobs, sizeof *twice.job);
-    twice.jobs = 2 * t->jobs;
+    struct table drawn = *t;
+    drawn.job = xcalloc(DRAWN * t->jobs, sizeof *drawn.job);
+    drawn.jobs = DRAWN * t->jobs;
     for (uint32_t i = 0; i < n; i++)
-        twice.job[i] = t->job[order[i]];
-    world_begin(&w, &twice, &p, NULL);
+        drawn.job[i] = t->job[order[i]];
+    world_begin(&w, &drawn, &p, NULL);
     for (uint32_t i = 0; i < n && arrived < 1.3 * t->gpus; i++) {
-        const struct job *j = &twice.job[i];
+        const struct job *j = &drawn.job[i];
         double was = arrived / t->gpus, want = j->gpus * j->milli / 1000.0;
         uint32_t id = job_submit(&w, i, 1e8);
         if (plan(&w) == 1) {
@@ -427,7 +437,7 @@ static struct fill fill_run(const struct table *t, const struct class *k, uint32
     }
     out.alloc[1] = 100 * placed / t->gpus;
     world_end(&w);
-    free(twice.job);
+    free(drawn.job);
     free(order);
     return out;
 }
@@ -435,7 +445,7 @@ static struct fill fill_run(const struct table *t, const struct class *k, uint32
 static void fill(const struct table *t, uint32_t seeds, const char *only)
 {
     struct class k[CLASSES_MAX];
-    uint32_t classes = classes_find(t, k);
+    uint32_t classes = classes_find(t, k, false);
     printf("# %u nodes, %u GPUs, %u pods, %u seeds, %u classes in the measure\n", t->nodes,
            t->gpus, t->jobs, seeds, classes);
     printf("%-8s %9s %9s %9s %9s\n", "rule", "alloc100", "alloc130", "frag80", "frag90");
@@ -458,8 +468,10 @@ static void fill(const struct table *t, uint32_t seeds, const char *only)
 
 /* ---- jobs that come and go ---------------------------------------------------------------------------- */
 
+struct measure { const struct class *k, *w; uint32_t classes, classes_w; };
+
 struct replay {
-    double wait, util, frag, hops, hops_weighted, leafs;
+    double wait, util, frag, frag_w, hops, hops_weighted, leafs;
     double span, busy, frag_time, pairs; /* sums on the way */
     uint32_t waits, several;
 };
@@ -492,10 +504,30 @@ static void measure_run(const struct world *w, const struct fabric *f, uint32_t 
     out->leafs += leafs;
 }
 
+/* As if each job were alone: the least that there can be. */
+static struct replay replay_alone(const struct table *t, const struct fabric *f)
+{
+    struct world w = {.t = t, .run = xcalloc(t->jobs, sizeof *w.run)};
+    struct replay out = {0};
+    uint32_t *at = xcalloc(t->nodes, sizeof *at);
+    for (uint32_t i = 0; i < t->nodes; i++) /* the fabric's first nodes */
+        at[i] = i;
+    for (uint32_t i = 0; i < t->jobs; i++) {
+        w.run[i] = (struct run){.job = i, .nodes = t->job[i].nodes, .at = at};
+        measure_run(&w, f, i, &out);
+    }
+    out.hops /= out.several;
+    out.leafs /= out.several;
+    out.hops_weighted /= out.pairs;
+    free(at);
+    free(w.run);
+    return out;
+}
+
 /* The whole table; jobs wait first come, first served, with EASY backfill. Shares of time are
  * taken while jobs still arrive. */
 static struct replay replay_run(const struct table *t, const struct core_policy *p,
-                                struct fabric *f, const struct class *k, uint32_t classes)
+                                struct fabric *f, const struct measure *m)
 {
     struct world w;
     struct replay out = {0};
@@ -515,8 +547,9 @@ static struct replay replay_run(const struct table *t, const struct core_policy 
                     busy += (1000 - w.gpu[n][g]) / 1000.0;
             out.busy += step * busy;
             out.span += step;
-            if (k && to - sampled >= last / 2000) { /* dear: at 2,000 points of time */
-                out.frag += frag_pct(&w, k, classes);
+            if (m && to - sampled >= last / 1000) { /* dear: at 1,000 points of time */
+                out.frag += frag_pct(&w, m->k, m->classes);
+                out.frag_w += frag_pct(&w, m->w, m->classes_w);
                 out.frag_time += 1;
                 sampled = to;
             }
@@ -525,7 +558,7 @@ static struct replay replay_run(const struct table *t, const struct core_policy 
         while (w.ends && w.run[w.heap[0]].end <= w.now)
             finish(&w, heap_pop(&w));
         while (next < t->jobs && T0 + (usec_t)(t->job[next].submit * 1e6) <= w.now) {
-            job_submit(&w, next, t->job[next].run + 1);
+            job_submit(&w, next, (t->job[next].limit > 0 ? t->job[next].limit : t->job[next].run) + 1);
             next++;
         }
         tick(&w);
@@ -536,6 +569,7 @@ static struct replay replay_run(const struct table *t, const struct core_policy 
     out.util = 100 * out.busy / out.span / (f ? t->nodes : t->gpus);
     out.wait /= out.waits;
     out.frag /= out.frag_time ? out.frag_time : 1;
+    out.frag_w /= out.frag_time ? out.frag_time : 1;
     out.hops /= out.several ? out.several : 1;
     out.leafs /= out.several ? out.several : 1;
     out.hops_weighted /= out.pairs ? out.pairs : 1;
@@ -556,26 +590,35 @@ static void load_set(struct table *t, double load)
     qsort(t->job, t->jobs, sizeof *t->job, by_submit);
     double first = t->job[0].submit, span = t->job[t->jobs - 1].submit - first;
     for (uint32_t i = 0; i < t->jobs; i++)
-        work += t->job[i].run * (t->gpus ? t->job[i].gpus * t->job[i].milli / 1000.0
-                                         : t->job[i].nodes);
+        work += t->job[i].run * t->job[i].nodes *
+                (t->gpus ? t->job[i].gpus * t->job[i].milli / 1000.0 : 1);
     double scale = work / (load * all) / span;
     for (uint32_t i = 0; i < t->jobs; i++)
         t->job[i].submit = (t->job[i].submit - first) * scale;
 }
 
-static void gpus(struct table *t, double load)
+static void gpus(struct table *t, double load, const char *only)
 {
-    struct class k[CLASSES_MAX];
-    uint32_t classes = classes_find(t, k);
+    struct class k[CLASSES_MAX], w[CLASSES_MAX];
+    struct measure m = {k, w, classes_find(t, k, false), classes_find(t, w, true)};
     load_set(t, load);
-    printf("# %u nodes, %u GPUs, %u jobs, load %.2f, first come, first served with EASY\n",
-           t->nodes, t->gpus, t->jobs, load);
-    printf("%-8s %12s %9s %9s\n", "rule", "wait_avg_s", "gpu_util", "frag");
+    double gpu_sec = 0, gpu_sec_several = 0;
+    for (uint32_t i = 0; i < t->jobs; i++) {
+        double g = t->job[i].run * t->job[i].gpus * t->job[i].milli * t->job[i].nodes;
+        gpu_sec += g;
+        gpu_sec_several += t->job[i].gpus > 1 ? g : 0;
+    }
+    printf("# %u nodes, %u GPUs, %u jobs (of several GPUs: %.0f %% of the work), load %.2f, "
+           "first come, first served with EASY\n", t->nodes, t->gpus, t->jobs,
+           100 * gpu_sec_several / gpu_sec, load);
+    printf("%-8s %12s %9s %9s %9s\n", "rule", "wait_avg_s", "gpu_util", "frag", "frag_work");
     for (int how = 0; how < GPU_PLACEMENTS; how++) {
         struct core_policy p = policy_base;
         p.gpu_placement = (enum gpu_placement)how;
-        struct replay r = replay_run(t, &p, NULL, k, classes);
-        printf("%-8s %12.1f %9.2f %9.2f\n", gpu_names[how], r.wait, r.util, r.frag);
+        if (only && strcmp(only, gpu_names[how]) != 0)
+            continue;
+        struct replay r = replay_run(t, &p, NULL, &m);
+        printf("%-8s %12.1f %9.2f %9.2f %9.2f\n", gpu_names[how], r.wait, r.util, r.frag, r.frag_w);
         fflush(stdout);
     }
 }
@@ -596,12 +639,17 @@ static void fabric(struct table *t, const char *text, double load, uint32_t node
     printf("# %s, %u nodes, %u jobs, load %.2f\n", text, nodes, t->jobs, load);
     printf("%-8s %10s %10s %10s %12s %8s\n", "rule", "hops_job", "hops_rank", "leafs_job",
            "wait_avg_s", "util");
+    struct fabric *empty = fabric_generate(text, hosts, &err);
+    must(empty ? 0 : -1, &err);
+    struct replay alone = replay_alone(t, empty);
+    printf("%-8s %10.3f %10.3f %10.3f\n", "(alone)", alone.hops, alone.hops_weighted, alone.leafs);
+    fabric_destroy(empty);
     for (int how = 0; how < FABRIC_CHOICES; how++) {
         struct core_policy p = policy_base;
         p.fabric_choice = (enum fabric_choice)how;
         struct fabric *f = fabric_generate(text, hosts, &err);
         must(f ? 0 : -1, &err);
-        struct replay r = replay_run(t, &p, f, NULL, 0);
+        struct replay r = replay_run(t, &p, f, NULL);
         printf("%-8s %10.3f %10.3f %10.3f %12.1f %8.2f\n", rules[how], r.hops, r.hops_weighted,
                r.leafs, r.wait, r.util);
         fflush(stdout);
@@ -615,10 +663,10 @@ int main(int argc, char **argv)
         nodes_read(&t, argv[2]);
         jobs_read(&t, argv[3]);
         fill(&t, (uint32_t)atoi(argv[4]), argv[5]);
-    } else if (argc == 5 && strcmp(argv[1], "gpus") == 0) {
+    } else if (argc >= 5 && strcmp(argv[1], "gpus") == 0) {
         nodes_read(&t, argv[2]);
         jobs_read(&t, argv[3]);
-        gpus(&t, atof(argv[4]));
+        gpus(&t, atof(argv[4]), argv[5]);
     } else if (argc == 6 && strcmp(argv[1], "fabric") == 0) {
         jobs_read(&t, argv[3]);
         fabric(&t, argv[2], atof(argv[4]), (uint32_t)atoi(argv[5]));
