@@ -544,6 +544,57 @@ int scontrol_hosts(const char *kind, int argc, char **argv)
     return 0;
 }
 
+/* ---- topology -------------------------------------------------------------------------------- */
+
+struct topology_show { const char *name; struct hostlist *nodes; uint32_t shown; };
+
+/* Is each of the wanted nodes among those of the line? */
+static bool topology_has(const char *line, const struct hostlist *nodes)
+{
+    const char *at = strstr(line, " Nodes=");
+    char *list = at != NULL ? strndup(at + 7, strcspn(at + 7, " ")) : NULL;
+    struct hostlist *have = list != NULL ? hostlist_create(list, NULL) : NULL;
+    bool all = have != NULL;
+    for (size_t i = 0; all && i < hostlist_count(nodes); i++)
+        all = hostlist_find(have, hostlist_nth(nodes, i)) >= 0;
+    hostlist_destroy(have);
+    free(list);
+    return all;
+}
+
+static int topology_row(char *const *cells, size_t count, void *arg)
+{
+    struct topology_show *t = arg;
+    if (count < 2 || (t->name != NULL && strcmp(t->name, cells[0]) != 0 &&
+                      (t->nodes == NULL || !topology_has(cells[1], t->nodes))))
+        return 0;
+    puts(cells[1]);
+    t->shown++;
+    return 0;
+}
+
+/* All switches, the one of that name, or those above all of the nodes. */
+static int topology_show(struct scontrol *s, const char *name)
+{
+    struct topology_show t = {.name = name};
+    struct arena a;
+    struct err err = {0};
+
+    arena_init(&a);
+    Sl__QueryRequest *q = command_query(&a, "topology");
+    t.nodes = name != NULL ? hostlist_create(name, &err) : NULL;
+    int rc = name != NULL && t.nodes == NULL ? err.code
+                                             : client_query(&s->client, q, topology_row, &t, &err);
+    hostlist_destroy(t.nodes);
+    arena_fini(&a);
+    if (rc != 0)
+        return scontrol_fail(1, "%s", err.text);
+    if (t.shown != 0)
+        return 0;
+    return name != NULL ? scontrol_fail(1, "No topology information available for %s", name)
+                        : scontrol_fail(1, "No topology information available");
+}
+
 int scontrol_show(struct scontrol *s, int argc, char **argv)
 {
     /* "hostlist" is a name of its own, not a shorter "hostlistsorted" */
@@ -571,11 +622,12 @@ int scontrol_show(struct scontrol *s, int argc, char **argv)
         return scontrol_daemons(s);
     if (scontrol_word(word, "config", 1))
         return scontrol_config(s);
+    if (scontrol_word(word, "topology", 1))
+        return topology_show(s, id);
     for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
         if (scontrol_word(word, entities[i].word, entities[i].min))
             return entity_show(s, &entities[i], id);
-    static const char *const later[] = {"assoc_mgr", "bbstat", "burstbuffer",
-                                        "dwstat", "federation", "topology"};
+    static const char *const later[] = {"assoc_mgr", "bbstat", "burstbuffer", "dwstat", "federation"};
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
         if (scontrol_word(word, later[i], 3))
             return scontrol_fail(1, "not built yet: show %s", later[i]);

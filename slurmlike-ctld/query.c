@@ -8,6 +8,7 @@
 #include "loop.h"
 #include "stats.h"
 #include "tenants.h"
+#include "topo/fabric.h"
 #include "wire/cells.h"
 
 #include <stdlib.h>
@@ -259,6 +260,48 @@ static void walk_stats(struct query *q, struct page *p)
     p->end = true;
 }
 
+/* Names [first, first + count) of nodes, or those of the switches right below p, ranged. */
+static char *fabric_names(const struct fabric *f, uint32_t p, bool switches)
+{
+    struct hostlist *hl = hostlist_create("", NULL);
+    const struct fabric_piece *at = &f->piece[p];
+    for (uint32_t i = 0; hl && !switches && i < at->count; i++)
+        hostlist_push(hl, f->node[at->first + i], NULL);
+    for (uint32_t i = 0; hl && switches && i < p; i++)
+        if (f->piece[i].parent == p && f->piece[i].name[0])
+            hostlist_push(hl, f->piece[i].name, NULL);
+    char *text = hl ? hostlist_ranged(hl) : xstrdup("");
+    hostlist_destroy(hl);
+    return text;
+}
+
+/* A row for each switch or block with a name, leafs first. */
+static void walk_topology(struct query *q, struct page *p)
+{
+    const struct fabric *f = core_fabric_view(q->s->d->core);
+    while (!page_full(p)) {
+        if (!f || q->cursor >= f->pieces) {
+            p->end = true;
+            return;
+        }
+        uint32_t i = (uint32_t)q->cursor++;
+        p->visited++;
+        if (!f->piece[i].name[0])
+            continue;
+        char *nodes = fabric_names(f, i, false), *below = fabric_names(f, i, true);
+        bool block = f->kind == FABRIC_BLOCKS;
+        pair_put(f->piece[i].name,
+                 arena_printf(&q->row, "%sName=%s %s=%u %sNodes=%s%s%s",
+                              block ? "Block" : "Switch", f->piece[i].name,
+                              block ? "BlockIndex" : "Level", block ? i : f->piece[i].level - 1,
+                              block ? "" : "LinkSpeed=1 ", nodes, below[0] ? " Switches=" : "",
+                              below), p);
+        arena_reset(&q->row);
+        free(nodes);
+        free(below);
+    }
+}
+
 static const struct query_kind kinds[] = {
     {"job", FIELD_OF_JOB, walk_jobs, NULL},
     {"step", FIELD_OF_STEP, walk_steps, NULL},
@@ -268,6 +311,7 @@ static const struct query_kind kinds[] = {
     {"license", FIELD_OF_LICENSE, walk_things, license_at},
     {"config", FIELD_OF_NONE, walk_config, NULL},
     {"stats", FIELD_OF_NONE, walk_stats, NULL},
+    {"topology", FIELD_OF_NONE, walk_topology, NULL},
 };
 
 /* ---- whose turn it is -------------------------------------------------------------------- */

@@ -356,6 +356,23 @@ static int env_apply(struct request *r, const char *name, size_t n, const char *
     return 0;
 }
 
+/* SBATCH_WAIT4SWITCH and its like: how long --switches waits where it does not say so itself. */
+static int env_wait(struct request *r, const char *name, size_t n, const char *value,
+                    struct err *err)
+{
+    static const char *const names[] = {[JOB_CMD_SBATCH] = "SBATCH_WAIT4SWITCH",
+                                        [JOB_CMD_SALLOC] = "SALLOC_WAIT4SWITCH",
+                                        [JOB_CMD_SRUN] = "SLURM_WAIT4SWITCH"};
+    const char *mine = (size_t)r->pub.command < sizeof names / sizeof *names
+                           ? names[r->pub.command] : NULL;
+    if (mine == NULL || strlen(mine) != n || memcmp(mine, name, n) != 0)
+        return 0;
+    int rc = span_parse(value, &r->switches_wait, err);
+    if (rc != 0 && err)
+        err_prefix(err, "%s", mine);
+    return rc;
+}
+
 static int env_read(struct job_request *pub, char *const *env, struct err *err)
 {
     uint8_t place_set[OPT_ROWS_MAX] = {0};
@@ -364,6 +381,8 @@ static int env_read(struct job_request *pub, char *const *env, struct err *err)
         if (eq == NULL || eq[1] == '\0')
             continue;
         int rc = env_apply((struct request *)pub, *env, (size_t)(eq - *env), eq + 1, place_set, err);
+        if (rc == 0)
+            rc = env_wait((struct request *)pub, *env, (size_t)(eq - *env), eq + 1, err);
         if (rc != 0)
             return rc;
     }

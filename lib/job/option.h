@@ -63,6 +63,8 @@ struct request {
     const char *label;      /* source of the value that is being set */
     enum opt_rank now;      /* its rank */
     bool chdir_set, nodes_set;
+    bool switches_timed;    /* --switches=N@time said how long to wait */
+    usec_t switches_wait;   /* what SBATCH_WAIT4SWITCH and its like say; 0: nothing */
 };
 
 const struct option *option_table(size_t *count);

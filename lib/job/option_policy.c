@@ -62,6 +62,7 @@ int opt_switches(struct request *r, const struct option *o, const char *value, s
         return rc;
     r->pub.spec.switches = (uint32_t)n;
     r->pub.spec.switches_wait_usec = n ? wait : 0;
+    r->switches_timed = at != NULL;
     return 0;
 }
 

@@ -346,6 +346,8 @@ static int finish_one(struct job_request *pub, usec_t now, struct err *err)
 {
     struct request *r = (struct request *)pub;
     inherit(r);
+    if (pub->spec.switches && !r->switches_timed && r->switches_wait)
+        pub->spec.switches_wait_usec = r->switches_wait;
     int rc = gres_build(r, err);
     if (rc == 0)
         rc = tasks_derive(r, err);

@@ -192,6 +192,11 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     return NULL;
 }
 
+const struct fabric *core_fabric_view(const struct core *c)
+{
+    return c->fabric;
+}
+
 void core_fabric(struct core *c, struct fabric *f)
 {
     fabric_destroy(c->fabric);

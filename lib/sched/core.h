@@ -168,6 +168,7 @@ int core_configure(struct core *c, const struct core_policy *policy,
 /* The fabric between nodes; the core owns it from now on. NULL: it is not known. Running
  * jobs keep their places. */
 void core_fabric(struct core *c, struct fabric *f);
+const struct fabric *core_fabric_view(const struct core *c); /* the core's; NULL: not known */
 
 /* ---- commands ------------------------------------------------------------------------ */
 

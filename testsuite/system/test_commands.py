@@ -509,7 +509,7 @@ def test_scancel_of_what_has_ended(cluster):
     (["show", "job", "999999"], ["job id"]), (["show", "node", "n9"], ["n9", "not found"]),
     (["show", "node", "n[1-2],n9"], ["n9", "not found"]), (["show", "partition", "nope"], ["nope", "not found"]),
     (["show", "step", "999999"], ["job id"]), (["show", "hostnames", "n[1-"], ["n[1-"]), (["show", "hostlist"], ["SLURM_JOB_NODELIST"]),
-    (["show", "licenses", "nosuch"], ["nosuch"]), (["show", "topology"], ["not built"]), (["hold"], ["hold"]),
+    (["show", "licenses", "nosuch"], ["nosuch"]), (["show", "federation"], ["not built"]), (["hold"], ["hold"]),
     (["hold", "999999"], ["999999"]), (["release", "x"], ["x"]), (["suspend", "999999"], ["999999"]), (["frobnicate"], ["frobnicate"]),
     (["reboot", "n1"], ["not built", "reboot"]), (["create", "partition=x"], ["not built"]), (["write", "batch_script", "999999"], ["999999"]),
     (["write", "batch_script", "x"], ["x"]), (["update"], ["entity"]), (["hold", "jobname=nobody"], ["nobody"]), (["wait_job", "x"], ["job"])])

@@ -82,6 +82,33 @@ def test_tasks_know_their_switch(tree):
                                              "top.s1.n3 switch.switch.node"]
 
 
+def test_topology_is_shown(tree):
+    c = tree
+    s0 = "SwitchName=s0 Level=0 LinkSpeed=1 Nodes=n[1-2]"
+    s1 = "SwitchName=s1 Level=0 LinkSpeed=1 Nodes=n[3-4]"
+    top = "SwitchName=top Level=1 LinkSpeed=1 Nodes=n[1-4] Switches=s[0-1]"
+    for args, lines in (([], [s0, s1, top]), (["s1"], [s1]), (["n3"], [s1, top]),
+                        (["n[2-3]"], [top])):
+        r = c.run("scontrol", "show", "topology", *args)
+        assert r.rc == 0 and r.out.splitlines() == lines, r
+    r = c.run("scontrol", "show", "topology", "n9")
+    assert r.rc == 1 and "No topology information available for n9" in r.err, r
+
+
+def test_the_environment_says_how_long_to_wait_for_switches(tree):
+    c = tree
+    held = [submit(c, "-N1", "--exclusive", "-w", n, "--wrap", "sleep 300") for n in ("n1", "n3")]
+    for job in held:
+        where(c, job)
+    r = c.run("sbatch", "--parsable", "-N2", "--exclusive", "--switches=1", "--wrap", "sleep 300",
+              env={"SBATCH_WAIT4SWITCH": "0:01"})
+    assert r.rc == 0, r
+    assert where(c, r.out.strip()) == "n[2,4]"
+    cancel(c, r.out.strip(), *held)
+    r = c.run("sbatch", "--switches=1", "--wrap", "true", env={"SBATCH_WAIT4SWITCH": "soon"})
+    assert r.rc != 0 and "SBATCH_WAIT4SWITCH" in r.err, r
+
+
 def test_shares_of_a_gpu(tree):
     c = tree
     r = c.run("srun", "--gres=shard:3", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
