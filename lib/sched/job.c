@@ -819,6 +819,7 @@ void job_cancel_pending(struct core *c, struct job *j, enum job_state state, uin
     c->pending--;
     j->state = (uint8_t)state;
     j->reason = state == JOB_DEADLINE ? REASON_DEADLINE : REASON_NONE;
+    j->flags &= (uint16_t)~JOBF_RESV_DEL_HOLD;
     j->end = now;
     j->cancelled_by = by;
     kin_wake(c, j);

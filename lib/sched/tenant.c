@@ -616,6 +616,14 @@ void tenant_follow(struct core *c, struct job *j, struct batch *out)
     }
 }
 
+void tenant_rebind(struct core *c, struct job *j, struct batch *out)
+{
+    struct place_of p = job_place(c, j);
+    if (j->charge && (p.assoc != j->assoc || p.qos != j->qos_id || p.part_qos != j->part_qos))
+        charge_end(c, j, out);
+    tenant_follow(c, j, out);
+}
+
 /* ---- admission ---------------------------------------------------------------------------------------- */
 
 static int qos_admit(const struct core *c, const char *name, uint32_t assoc, struct err *err)

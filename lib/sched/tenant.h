@@ -166,6 +166,9 @@ void limits_set(struct limits *l, enum limit_kind kind, uint32_t tres, uint64_t 
 /* A job was submitted, started, suspended, ended, changed, or is to be forgotten: what it
  * counts for follows. Safe to call at any time. out may be NULL while loading. */
 void tenant_follow(struct core *c, struct job *j, struct batch *out);
+/* ... or tenants have changed: what it counts for from now on, also while it runs, is what it
+ * would by its account, user and QOS after a restart. */
+void tenant_rebind(struct core *c, struct job *j, struct batch *out);
 /* The partition's QOS where it is another than the job's, or NONE. */
 uint32_t part_qos(const struct core *c, uint32_t part, uint32_t job_qos);
 /* Its association and QOS, without counting it yet. */

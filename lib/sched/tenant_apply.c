@@ -712,14 +712,14 @@ static int pairs_take(struct work *w, Sl__KeyValue *const *v, size_t n, unsigned
     return 0;
 }
 
-/* Jobs that wait may be bound to what is new, and all is ranked anew. */
+/* Jobs may be bound to what is new, and all is ranked anew. */
 static void tenants_changed(struct work *w)
 {
     struct core *c = w->c;
     assocs_link(c);
     for (uint32_t i = 0; i < c->jobs; i++)
-        if (c->job[i]->state == JOB_PENDING)
-            tenant_follow(c, c->job[i], w->out);
+        if (c->job[i]->state == JOB_PENDING || c->job[i]->charge)
+            tenant_rebind(c, c->job[i], w->out);
     c->tenants->generation++;
     priority_totals(c);
     priority_all(c, c->now);
