@@ -202,7 +202,7 @@ static void promise_over(struct core *c, struct job *j, const struct placement *
     for (uint32_t i = 0; i < p->count && as_planned; i++)
         as_planned = memcmp(&p->node[i], &r->node[i], sizeof *r->node) == 0;
     reservation_drop(c, j);
-    c->early = early || !as_planned;
+    c->early = early || !as_planned || c->policy.backfill == BACKFILL_NONE; /* who is next? */
 }
 
 static enum verdict start(struct core *c, struct job *j, uint32_t part,

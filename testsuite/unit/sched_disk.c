@@ -149,6 +149,36 @@ void generation_seal(struct world *w, struct generation *g)
         for (size_t i = 0; i < g->changed[t].count; i++)
             save(w, (enum table)t, g->changed[t].v[i], &g->record[t]);
     g->clock = world_now(w);
+    books_follow(w);
+    g->books = w->books;
+}
+
+/* ---- books ------------------------------------------------------------------------- */
+
+void books_follow(struct world *w)
+{
+    struct books *b = &w->books;
+    uint32_t cursor = 0, id;
+    struct job_view v;
+    b->cpu_usec += (amount_t)b->rate * (amount_t)(w->last - b->at);
+    b->at = w->last;
+    b->rate = 0;
+    while ((cursor = core_job_next(w->core, cursor, &id)) != UINT32_MAX)
+        if (core_job_view(w->core, id, false, &v) && v.state == JOB_RUNNING)
+            b->rate += v.cpus;
+}
+
+static amount_t used_at(const struct core *c, uint32_t i, uint32_t tres, usec_t now);
+
+void books_check(struct world *w)
+{
+    if (w->policy.priority_half_life)
+        return;
+    amount_t used = used_at(w->core, ASSOC_ROOT, TRES_CPU, w->last);
+    amount_t want = w->books.cpu_usec * (AMOUNT_PER_SEC / USEC_PER_SEC);
+    if (used != want)
+        broken(w, "accounting: %.6f cpu-seconds are charged, jobs ran for %.6f",
+               (double)used / (double)AMOUNT_PER_SEC, (double)want / (double)AMOUNT_PER_SEC);
 }
 
 /* ---- the disk ---------------------------------------------------------------------- */
@@ -165,6 +195,7 @@ void disk_write(struct world *w, struct generation *g)
         }
     }
     w->disk_clock = g->clock;
+    w->disk_books = g->books;
 }
 
 static int load_one(struct core *c, enum table t, const struct record *r, struct err *err)
@@ -187,6 +218,10 @@ void disk_load(struct world *w)
                 broken(w, "a record is not loaded: %s", err.text);
     if (core_load_end(w->core, world_now(w), &err) < 0)
         broken(w, "after loading: %s", err.text);
+    w->books = w->disk_books;
+    if (w->books.at == 0)
+        w->books.at = w->last;
+    books_follow(w);
 }
 
 /* ---- checks ------------------------------------------------------------------------ */
@@ -250,6 +285,7 @@ static void usage_compare(struct world *w)
 {
     struct core *own = w->core;
     const struct judge judge = w->judge;
+    const struct books books = w->books;
     struct clock clock = w->clock;
     usec_t last = w->last;
     world_begin(w);
@@ -270,6 +306,7 @@ static void usage_compare(struct world *w)
     core_destroy(w->core);
     w->core = own;
     w->judge = judge;
+    w->books = books;
     w->clock = clock;
     w->last = last;
 }

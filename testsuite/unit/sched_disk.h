@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "sched/core.h"
+#include "sched/usage.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,10 +58,18 @@ struct promise {
     uint64_t seq;
 };
 
+/* What running jobs have been charged: their cpus, as the jobs' records have them, over time. */
+struct books {
+    usec_t at;
+    uint64_t rate; /* cpus of running jobs since then */
+    amount_t cpu_usec;
+};
+
 struct generation {
     struct ids changed[TABLE_COUNT];
     struct records record[TABLE_COUNT]; /* from the seal on */
     usec_t clock;
+    struct books books;
     struct promise *promises;
     size_t promises_count, promises_cap;
     struct effect *effects;
@@ -78,6 +87,10 @@ bool generation_empty(const struct generation *g);
 void generation_fini(struct generation *g); /* and all zero */
 /* The records of what has changed, as they are now. */
 void generation_seal(struct world *w, struct generation *g);
+
+void books_follow(struct world *w); /* after anything has changed */
+/* accounting: the root has used exactly what was charged. Only where usage does not decay. */
+void books_check(struct world *w);
 
 void disk_write(struct world *w, struct generation *g);
 void disk_load(struct world *w); /* into w->core, which is new */

@@ -299,6 +299,20 @@ static uint64_t has(const struct job *j, uint32_t tres)
                               : j->alloc->count; /* TRES_NODE */
 }
 
+/* In this batch, so that it was not there when j was allowed to start. */
+static bool started_after(const struct start *s, const struct job *r)
+{
+    const struct batch *b = &s->w->batch;
+    size_t i = 0;
+    while (i < b->effects_count && !(b->effects[i].kind == EFFECT_LAUNCH &&
+                                     b->effects[i].job_id == s->j->id))
+        i++;
+    for (; i < b->effects_count; i++)
+        if (b->effects[i].kind == EFFECT_LAUNCH && b->effects[i].job_id == r->id && r != s->j)
+            return true;
+    return false;
+}
+
 enum unit_of { OF_JOBS, OF_TRES, OF_MINUTES };
 
 /* By those who run for the layer, of one user or account if one is named. */
@@ -309,7 +323,7 @@ static uint64_t in_use(const struct start *s, const struct layer *l, enum unit_o
     for (uint32_t i = 0; i < s->c->running.count; i++) {
         const struct job *r = s->c->running.v[i];
         if ((r->state != JOB_RUNNING && r->state != JOB_SUSPENDED) ||
-            !counts_for(s->c, r, l) || (user && r->user != user) ||
+            !counts_for(s->c, r, l) || started_after(s, r) || (user && r->user != user) ||
             (account && r->account != account))
             continue;
         usec_t left = r->start + r->suspended_total + r->limit - s->w->last;
@@ -428,7 +442,7 @@ static void rule_turn(const struct start *s)
         struct reservation *r = s->c->resv[i];
         const struct job *before = r->job, *j = s->j;
         if (r->part == s->part && judge_promised(&s->w->judge, before->id) &&
-            before->submit < j->submit &&
+            before->submit < j->submit && before->array_id == 0 && !s->c->request[before->request].licenses &&
             queue_order(&before, &j, (void *)s->c) < 0)
             broken(s->w, "turn: job %u passed job %u, which waits for resources", j->id,
                    before->id);

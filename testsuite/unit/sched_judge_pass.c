@@ -70,7 +70,8 @@ static void rule_idle(struct world *w)
 {
     struct core *c = w->core;
     struct placement p = {0};
-    const struct reservation *r = c->resv_count == 1 ? c->resv[0] : NULL;
+    bool backfill = c->policy.backfill != BACKFILL_NONE;
+    const struct reservation *r = backfill && c->resv_count == 1 ? c->resv[0] : NULL;
     bool switches = r && c->request[r->job->request].switches; /* may wait for fewer */
     if (r && r->start > w->last + 1 && !switches && !(r->job->throttle && r->job->rest_count) &&
         place(c, r->job, r->part, rooms_of(c, ROOMS_NOW), NULL, &p) == 1 &&

@@ -471,6 +471,8 @@ static void tenant(struct world *w, size_t at)
     r.n_where = pairs(a, kv, where);
     r.set = set;
     r.n_set = pairs(b, kv + 4, set);
+    if (w->policy.priority_half_life == 0 && strstr(tenant_ops[at].set, "rawusage"))
+        return; /* there all usage is compared with what jobs ran */
     struct command cmd = {.kind = CMD_TENANT, .actor = root, .tenant = &r};
     world_say(w, "tenant %s %s %s", tenant_ops[at].what, tenant_ops[at].where, tenant_ops[at].set);
     world_apply(w, &cmd, &err);

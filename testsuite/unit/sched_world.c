@@ -133,6 +133,7 @@ void world_begin(struct world *w)
         broken(w, "configuration: %s", err.text);
     if (w->setting->fabric)
         core_fabric(w->core, switches());
+    w->changes++;
     disk_load(w);
     judge_begin(w);
 }
@@ -285,6 +286,8 @@ int world_apply(struct world *w, const struct command *cmd, struct err *err)
                   : -1,
               cmd->actor.uid);
     int rc = core_apply(w->core, cmd, world_now(w), &w->batch, err);
+    w->changes++;
+    books_follow(w);
     w->judge.disturbed = w->judge.disturbed || disturbs(cmd->kind);
     if (rc == 0) {
         absorb(w);
@@ -303,6 +306,8 @@ int world_plan(struct world *w, unsigned budget)
     usec_t now = world_now(w);
     judge_pass_begin(w);
     int more = core_plan(w->core, now, budget, &w->batch);
+    w->changes++;
+    books_follow(w);
     absorb(w);
     for (size_t i = 0; i < w->batch.effects_count; i++)
         if (w->batch.effects[i].kind == EFFECT_LAUNCH)
@@ -458,6 +463,10 @@ void world_check(struct world *w)
 {
     struct err err = {0};
     struct license_view lic;
+    if (w->checked == w->changes) /* the core was not called */
+        return;
+    w->checked = w->changes;
+    books_check(w);
     for (uint32_t i = 0; core_license_view(w->core, i, &lic); i++)
         if (lic.used > lic.total)
             broken(w, "%u of %u licenses %s are in use", lic.used, lic.total, lic.name);

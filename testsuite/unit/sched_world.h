@@ -99,6 +99,8 @@ struct world {
     bool in_flight;
     struct records disk[TABLE_COUNT];
     usec_t disk_clock;
+    struct books books, disk_books;
+    uint64_t changes, checked; /* calls of the core; at the last check */
     struct effect *late; /* launches whose scripts are being read */
     size_t late_count, late_cap;
     struct sim_node node[WORLD_NODES];
