@@ -715,6 +715,8 @@ static void job_run_over(struct core *c, struct job *j, usec_t now, struct batch
 /* Back to PENDING as the next run; its processes may still be ending. */
 static void job_requeue(struct core *c, struct job *j, bool hold, usec_t now)
 {
+    if (j->state == JOB_PREEMPTED) /* or it were back before the one that it made room for */
+        j->begin = now + c->policy.kill_wait + USEC_PER_SEC;
     j->last_state = j->state;
     j->last_end = j->end;
     j->last_exit = j->exit_status;

@@ -66,3 +66,47 @@ def test_a_protected_job_is_waited_for(cluster):
     assert cluster.state(kept) == "RUNNING"
     cluster.ok("scancel", kept)
     assert cluster.wait_done(high) == "COMPLETED"
+
+
+# ---- by QOS ------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def ranked():
+    with Cluster(nodes=1, cpus=2, conf='scheduler = { preempt = "qos"; }; jobs = { kill_wait = 2; };') as c:
+        for words in (["low"], ["cancelled", "PreemptMode=cancel"], ["slow", "PreemptMode=cancel", "GraceTime=20"],
+                      ["equal"], ["high", "Preempt=low,cancelled,slow"]):
+            c.ok("sacctmgr", "-i", "add", "qos", *words)
+        yield c
+
+
+@pytest.mark.parametrize("qos,then", [("low", "PENDING"), ("cancelled", "PREEMPTED")])
+def test_a_qos_preempts_those_it_lists_as_their_mode_says(ranked, qos, then):
+    low = ranked.sbatch("-q", qos, "-n2", "-o", "/dev/null", wrap="sleep 1000")
+    ranked.wait_state(low, "RUNNING")
+    high = ranked.sbatch("-q", "high", "-n2", "-o", "/dev/null", wrap="sleep 1")
+    ranked.wait_state(high, "RUNNING", "COMPLETED")
+    assert ranked.state(low) in (then, "RUNNING")
+    assert ranked.wait_done(high) == "COMPLETED"
+    assert ranked.sacct("-j", low, "-D", "-X", "-o", "State")[0][0] == "PREEMPTED"
+    ranked.run("scancel", low)
+    wait_for("an empty queue", lambda: ranked.run("squeue", "-h").out == "")
+
+
+def test_a_qos_gives_its_jobs_time_to_save(ranked):
+    low = ranked.sbatch("-q", "slow", "-n2", "-o", "qos.out",
+                        wrap="trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.1; done")
+    ranked.wait_file("qos.out", "up")
+    high = ranked.sbatch("-q", "high", "-n2", "-o", "/dev/null", wrap="true")
+    ranked.wait_file("qos.out", "saved")
+    assert ranked.wait_done(low) == "COMPLETED"
+    assert ranked.wait_done(high) == "COMPLETED"
+
+
+def test_a_qos_leaves_those_alone_that_it_does_not_list(ranked):
+    equal = ranked.sbatch("-q", "equal", "-n2", "-o", "/dev/null", wrap="sleep 1000")
+    ranked.wait_state(equal, "RUNNING")
+    high = ranked.sbatch("-q", "high", "-n1", "-o", "/dev/null", wrap="true")
+    wait_for("the reason", lambda: ranked.job(high)["Reason"] == "Resources")
+    assert ranked.state(equal) == "RUNNING"
+    ranked.ok("scancel", equal)
+    assert ranked.wait_done(high) == "COMPLETED"

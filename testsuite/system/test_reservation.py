@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advance reservations through scontrol, sinfo, squeue and sbatch."""
+import datetime
 import json
 import re
 
@@ -127,3 +128,34 @@ def test_a_limit_that_gives_way_starts_before_a_reservation(cluster):
     assert cluster.state(stiff) == "PENDING"
     r = cluster.run("sbatch", "-t", "5", "--time-min=6", "--wrap", "true")
     assert r.rc == 1 and "--time-min is over --time" in r.err, r
+
+
+def span(text):
+    day, _, clock = text.rpartition("T")
+    return datetime.datetime.strptime(day + "T" + clock, "%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.mark.parametrize("flag,days", [("DAILY", 1), ("WEEKLY", 7), ("WEEKDAY", None), ("WEEKEND", None)])
+def test_one_that_recurs_moves_on_when_it_is_over(cluster, flag, days):
+    create(cluster, "again", "StartTime=now", "Duration=0:02", "Nodes=n1", "Users=root", "Flags=" + flag)
+    first = span(shown(cluster, "again")["StartTime"])
+    wait_for("the next time", lambda: span(shown(cluster, "again")["StartTime"]) > first)
+    then = span(shown(cluster, "again")["StartTime"])
+    if days:
+        assert (then.date() - first.date()).days == days and then.time() == first.time()
+    else:
+        assert (then.weekday() < 5) == (flag == "WEEKDAY")
+    assert shown(cluster, "again")["State"] == "INACTIVE" and flag in shown(cluster, "again")["Flags"]
+
+
+def test_flex_lets_its_jobs_begin_before_and_run_beside(cluster, users):
+    create(cluster, "flex", "StartTime=now+30minutes", "Duration=60", "Nodes=n1", "Users=" + users[0], "Flags=FLEX")
+    early = cluster.sbatch("--reservation=flex", "-N2", "-t", "5", "-o", "/dev/null", wrap="true", user=users[0])
+    assert cluster.wait_done(early) == "COMPLETED"
+
+
+def test_the_first_open_one_of_a_list_is_used(cluster, users):
+    create(cluster, "later", "StartTime=now+1hour", "Duration=60", "Nodes=n1", "Users=" + users[0])
+    create(cluster, "open", "StartTime=now", "Duration=60", "Nodes=n2", "Users=" + users[0])
+    job = cluster.sbatch("--reservation=later,open", "-t", "5", "-o", "/dev/null", wrap="true", user=users[0])
+    assert cluster.wait_done(job) == "COMPLETED" and cluster.job(job)["NodeList"] == "n2"
