@@ -22,6 +22,10 @@ static const struct {
      "scheduler = { order = \"fcfs\"; backfill = \"easy\"; backfill_candidates = \"shortest\"; "
      "predict = false; };",
      "the same; the shortest pass first"},
+    {"due",
+     "scheduler = { order = \"due\"; backfill = \"easy\"; backfill_candidates = \"shortest\"; "
+     "predict = true; };",
+     "short jobs first by predicted run times, but nobody waits for long"},
     {"conservative",
      "scheduler = { order = \"fcfs\"; backfill = \"conservative\"; backfill_depth = 10000000; "
      "backfill_candidates = \"queue\"; predict = false; };",

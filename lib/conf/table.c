@@ -155,9 +155,9 @@ static const struct conf_row top_rows[] = {
             "... and at most so long after."),
     SECONDS(conf, "scheduler.wait_first", wait_first, 0, YEAR, "172800",
             "... A job that has waited for so long stands first, the oldest before all."),
-    SECONDS(conf, "scheduler.wait_strict", wait_strict, 0, YEAR, "194400",
-            "... and when it has waited for so long, no prediction is believed until it "
-            "runs."),
+    SECONDS(conf, "scheduler.wait_strict", wait_strict, 0, YEAR, "288000",
+            "... and is to run by the time that it has waited for so long: no prediction is "
+            "believed of a job whose limit lets it go on after that."),
     CHOICE(conf, "scheduler.priority_type", priority_type, "basic", "basic|multifactor",
            "How priorities are made. basic: order of submission; multifactor: by the "
            "weights of priority.*."),

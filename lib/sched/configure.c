@@ -391,7 +391,8 @@ int core_configure(struct core *c, const struct core_policy *policy,
         license_check(policy->licenses, err) < 0 ||
         weights_check(c, policy, partitions, partitions_count, err) < 0)
         return err->code;
-    bool predict = policy->predict != c->policy.predict;
+    bool predict = policy->predict != c->policy.predict ||
+                   policy->plan_order != c->policy.plan_order;
     if (policy->plan_order != c->policy.plan_order)
         queue_unsorted(c);
     c->policy = *policy;

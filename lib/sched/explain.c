@@ -52,7 +52,7 @@ static void start_tell(struct whatif *w, usec_t start, uint32_t part, enum expla
                        struct explanation *e)
 {
     const struct core *c = w->c;
-    bool predicted = c->policy.predict && !c->strict;
+    bool predicted = c->policy.predict && order_believes(c, c->now, 0);
     const char *list = text_of(c, w->j->parts);
     const char *name = part != NONE && strchr(list, ',') ? c->part[part].conf.name : "";
     if (start == INT64_MAX)

@@ -578,6 +578,7 @@ static usec_t limit_at(const struct job *j)
 
 void job_limit_timers(struct core *c, struct job *j)
 {
+    order_limit(c, j);
     timeline_move(c, j, plan_end(j));
     if (j->until)
         timer_add(c, j->until, TIMER_LIMIT, j->id);

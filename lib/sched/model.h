@@ -460,7 +460,8 @@ struct core {
     uint32_t relief_count, relief_cap;
     struct timeline timeline;
     struct predict *predict; /* what run times are predicted from */
-    bool strict;             /* plans go by limits alone (order.h) */
+    usec_t promised_by;      /* a run that its limit lets go on after it counts by the limit (order.h);
+                              * 0: nobody waits for that long */
     struct arena scratch;    /* of one view */
 };
 

@@ -87,7 +87,8 @@ void order_class(struct core *c, struct jobclass *k, const struct job *j)
 
 void order_expect(const struct core *c, struct job *j)
 {
-    j->expected = c->strict ? 0 : c->class[j->class].expected;
+    const struct jobclass *k = &c->class[j->class];
+    j->expected = order_believes(c, c->now, k->limit) ? k->expected : 0;
 }
 
 usec_t order_length(const struct core *c, const struct job *j, usec_t limit)
@@ -103,7 +104,13 @@ void order_start(struct core *c, struct job *j)
     j->predicted = 0;
     if (order_like(c, j, &like))
         j->predicted = predict_span(c->predict, &like, j->limit);
-    j->expected = c->strict ? 0 : j->predicted;
+    order_limit(c, j);
+}
+
+void order_limit(const struct core *c, struct job *j)
+{
+    bool believed = order_believes(c, j->start + j->suspended_total, j->limit);
+    j->expected = c->policy.predict && believed && !j->outran ? j->predicted : 0;
 }
 
 void order_timer(struct core *c, struct job *j)
@@ -153,13 +160,13 @@ static void run_expect(struct core *c, struct job *j)
 {
     if (j->flags & JOBF_COMPLETING)
         return;
-    j->expected = !c->policy.predict || c->strict || j->outran ? 0 : j->predicted;
+    order_limit(c, j);
     timeline_move(c, j, plan_end(j));
 }
 
 void order_predict(struct core *c)
 {
-    c->strict = false;
+    c->promised_by = 0;
     for (uint32_t i = 0; i < c->running.count; i++)
         run_expect(c, c->running.v[i]);
     for (uint32_t i = 0; i < c->jobs; i++) { /* into classes of the other kind */
@@ -174,25 +181,28 @@ void order_predict(struct core *c)
 
 /* ---- passes -------------------------------------------------------------------------------- */
 
-/* Does a job wait for too long that could run? */
-static bool strict_wanted(const struct core *c)
+/* By when the first of those is to run who have waited for long and could. */
+static usec_t promise(const struct core *c)
 {
+    usec_t first = 0;
     for (uint32_t i = 0; i < c->class_cap; i++) {
         const struct jobclass *k = &c->class[i];
         if (k->count == 0 || (k->failed_pass == c->pass && k->reason != REASON_PRIORITY))
             continue;
-        if (order_waited(c, k->job[k->head], c->policy.wait_strict))
-            return true;
+        const struct job *j = k->job[k->head];
+        usec_t by = since(j) + c->policy.wait_strict;
+        if (order_waited(c, j, c->policy.wait_first) && (first == 0 || by < first))
+            first = by;
     }
-    return false;
+    return first;
 }
 
 void order_pass(struct core *c)
 {
-    bool strict = c->policy.predict && strict_wanted(c);
-    if (strict == c->strict)
+    usec_t by = c->policy.predict ? promise(c) : 0;
+    if (by == c->promised_by)
         return;
-    c->strict = strict;
+    c->promised_by = by;
     for (uint32_t i = 0; i < c->running.count; i++)
         run_expect(c, c->running.v[i]);
     plan_afresh(c);

@@ -8,8 +8,11 @@
  *
  *     waited wait_first    stands before all that have not, oldest first. The oldest that
  *                          does not fit has a reservation, and so has the first of the rest.
- *     waited wait_strict   while such a job could run, plans go by limits alone: what is
- *                          promised to it can be late only if a job outlives its limit.
+ *     will have            the oldest of them is to run by then. No prediction is believed of
+ *     waited wait_strict   a run whose limit lets it go on after that: such a run counts with
+ *                          its limit, whether it is under way or about to start. So what is
+ *                          over by then at the latest may still slip in before the oldest,
+ *                          and once the time has come limits alone count until it runs.
  *
  * Within a partition's tier. What an operator sets goes first: jobs whose priority was set by
  * hand stand before all others (above half of the range) or behind them. --nice=N counts as N
@@ -40,11 +43,18 @@ static inline bool order_by_length(const struct core *c, const struct partition 
     return c->policy.plan_order != PLAN_DUE ||
            (p->promised_first && p->promised > p->promised_first);
 }
+/* Is it a prediction that counts, for a run from `start` under that limit? */
+static inline bool order_believes(const struct core *c, usec_t start, usec_t limit)
+{
+    return c->promised_by == 0 ||
+           (limit != SPAN_INFINITE && start + limit <= c->promised_by);
+}
 /* What counts when candidates are tried by length. */
 usec_t order_length(const struct core *c, const struct job *j, usec_t limit);
 
 /* j starts under its limit: the prediction of this run. Its timer: order_timer(). */
 void order_start(struct core *c, struct job *j);
+void order_limit(const struct core *c, struct job *j); /* its limit moves while it runs */
 void order_timer(struct core *c, struct job *j);
 void order_outran(struct core *c, struct job *j, usec_t now); /* TIMER_EXPECT */
 /* j's run has ended by itself or at its limit: later jobs are predicted by it. */

@@ -616,7 +616,9 @@ static void plan_classes(struct core *c, usec_t now, unsigned budget, unsigned *
 static void plan_begin(struct core *c)
 {
     c->passes++;
-    if (c->policy.plan_order == PLAN_DUE) { /* expectations and dues move: promises follow */
+    /* Expectations and dues move: promises follow. Not between the slices of a pass: what is
+     * dropped is relief, and each slice would begin the pass again, for ever. */
+    if (c->policy.plan_order == PLAN_DUE && c->sweep_new) {
         reservations_clear(c);
         order_pass(c);
     }

@@ -138,7 +138,7 @@ static usec_t span_in(const struct core *c, const struct job *x, uint32_t part)
     struct predict_class like;
     struct job guess = {.expected = 0};
     usec_t limit = limit_in(c, x, part);
-    if (!c->strict && order_like(c, x, &like))
+    if (order_believes(c, c->now, limit) && order_like(c, x, &like))
         guess.expected = predict_span(c->predict, &like, limit);
     return plan_span(&guess, limit);
 }
