@@ -261,6 +261,8 @@ int core_check(const struct core *c, struct err *err)
     if (rc == 0)
         rc = rooms_check(c, err);
     if (rc == 0)
+        rc = pieces_check(c, err);
+    if (rc == 0)
         rc = check_reservations(c, err);
     if (rc == 0)
         rc = timeline_check(c, err);

@@ -341,6 +341,14 @@ static struct constraint *constraint_of(struct core *c, uint32_t id)
     return k;
 }
 
+void constraint_ready(struct core *c, const struct request *q)
+{
+    if (q->constraint)
+        constraint_of(c, q->constraint);
+    if (q->prefer)
+        constraint_of(c, q->prefer);
+}
+
 static const char *expr_unknown(const struct core *c, const struct feature_expr *x)
 {
     for (uint32_t i = 0; i < x->ops; i++) {

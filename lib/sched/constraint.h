@@ -55,4 +55,7 @@ const char *constraint_unknown(struct core *c, uint32_t id);
  * not those of the present node table. */
 bool constraint_allows(const struct core *c, const struct request *q, uint32_t node);
 
+/* The request's constraints know the nodes as they are now. */
+void constraint_ready(struct core *c, const struct request *q);
+
 #endif

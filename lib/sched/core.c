@@ -180,6 +180,8 @@ struct core *core_create(const struct core_policy *policy, struct err *err)
     intern_init(&c->class_keys);
     intern_init(&c->constraint_keys);
     intern_init(&c->feature_lists);
+    intern_init(&c->models);
+    c->models_gen = NONE;
     c->feature_gen = NONE;
     c->advres_next = 1;
     idmap_init(&c->node_by_name);
@@ -220,6 +222,10 @@ void core_destroy(struct core *c)
     free(c->timer);
     free(c->resv);
     free(c->relief);
+    free(c->at);
+    free(c->candidate);
+    free(c->leaf_try);
+    pieces_free(c);
     timeline_fini(&c->timeline);
     predict_destroy(c->predict);
     parts_fini(c);

@@ -114,13 +114,13 @@ static void promise_look(struct survey *s, uint32_t i, const struct demand *d)
 
 static void node_look(struct survey *s, uint32_t i, const struct rooms *rooms)
 {
-    struct demand d;
     bool fits;
     if (down_suits(s, i)) {
         s->down++;
         return;
     }
-    if (!place_piece(s->c, s->j, s->part, i, &d))
+    const struct demand *d = place_piece(s->c, s->j, s->part, i);
+    if (!d)
         return;
     s->suitable++;
     if (is_reserved(s, i))
@@ -129,11 +129,11 @@ static void node_look(struct survey *s, uint32_t i, const struct rooms *rooms)
     if (r->exclusive || (s->whole && r->jobs))
         return;
     s->cpus_free += (uint64_t)r->cores * s->c->node[i].threads;
-    lack_find(s, i, &d, r, &fits);
+    lack_find(s, i, d, r, &fits);
     if (!fits)
         return;
     s->free++;
-    promise_look(s, i, &d);
+    promise_look(s, i, d);
 }
 
 /* ---- what is told -------------------------------------------------------------------------- */

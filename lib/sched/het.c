@@ -164,16 +164,27 @@ static bool place_copy(struct core *c, struct job *leader, const struct rooms *f
     return good;
 }
 
+/* On what no promise wants before `end`. */
+static bool place_beside(struct core *c, struct job *leader, usec_t now, usec_t end,
+                         struct het_place *v)
+{
+    uint64_t *all = xcalloc(c->words + 1, sizeof *all);
+    bs_fill(all, c->nodes);
+    bool good = place_copy(c, leader, timeline_rooms_at(c, all, now, end), true, v);
+    free(all);
+    return good;
+}
+
 bool het_fits_now(struct core *c, struct job *leader, usec_t now, struct het_place *v)
 {
     usec_t end = now + het_span(c, leader);
     if (!place_copy(c, leader, rooms_of(c, ROOMS_NOW), true, v))
         return false;
-    if (c->timeline.starts == 0 ||
+    if (bs_empty(c->timeline.taken, c->timeline.taken_words) ||
         (!shares_nodes(c, v, leader->het_size) && undisturbed(c, leader, v, end)))
         return true;
     het_place_free(v, leader->het_size);
-    if (place_copy(c, leader, timeline_rooms(c, end), true, v))
+    if (place_beside(c, leader, now, end, v))
         return true;
     if (!place_copy(c, leader, rooms_of(c, ROOMS_NOW), true, v))
         return false;

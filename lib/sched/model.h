@@ -56,6 +56,7 @@ struct req_gres {
 };
 struct req_license { uint32_t name /* interned */, count; };
 struct request {
+    uint64_t serial;               /* one for each that there ever was */
     uint32_t nodes_min, nodes_max; /* nodes_max NONE: as few as it takes */
     uint32_t ntasks;               /* 0: one a node */
     uint32_t cpus_per_task, tasks_per_node, tasks_per_core, tasks_per_socket;
@@ -147,6 +148,7 @@ enum down_cause { DOWN_NONE, DOWN_ADMIN, DOWN_SILENT, DOWN_CONF, DOWN_REBOOT };
 struct node {
     char *name;
     uint32_t order;          /* place among all nodes by name, n2 before n10 */
+    uint32_t model;          /* in core.models (piece.c); 0: to be found */
     uint32_t leaf, line;     /* of the fabric, place along it; by core.leafs_gen */
     /* configuration */
     bool configured;
@@ -366,8 +368,8 @@ struct stretch { /* free from `at` to the next level; the last one: for ever */
     usec_t at;
     int64_t mem;
     int32_t cores, jobs, exclusive;
-    int32_t gres[];          /* [pools] (of GPUs that are looked at one by one: less than 0,
-                              * whole ones that are promised), then int16_t [gpus] parts */
+    int32_t gres[];          /* [pools] (of GPUs that are looked at one by one: whole ones, less
+                              * those promised), then int16_t [gpus] parts */
 };
 struct line {
     struct hold *hold;       /* by end */
@@ -380,15 +382,10 @@ struct line {
 struct timeline {
     struct line *line;       /* [cap], one a node */
     uint32_t cap;
-    /* Rooms over [now, until): the room now, less where a take begins before `until`. */
-    struct rooms ahead;
-    usec_t *start;           /* of each promise, ascending: one a reservation, not a node */
-    uint32_t starts, starts_cap, ahead_starts; /* how many of them `ahead` has looked at */
     uint64_t *taken;         /* nodes with takes */
     uint32_t taken_words;
-    uint32_t *touched;       /* nodes that `ahead` has to look at again */
-    uint32_t touched_count, touched_cap;
     struct rooms later;      /* of timeline_rooms_at */
+    uint64_t *later_set;     /* nodes that have room there */
 };
 
 struct core {
@@ -424,6 +421,14 @@ struct core {
     uint64_t mem_most;
     uint32_t weights[WEIGHTS_MAX], weights_count; /* of nodes, ascending; more count as the last */
     struct fabric *fabric;   /* NULL: not known */
+    struct intern models;    /* kinds of nodes (piece.c), by nodes_gen models_gen */
+    uint32_t models_gen;
+    uint64_t models_serial, request_serial;
+    bool models_stale;       /* some node's is to be found */
+    struct pieces *pieces;
+    struct candidate *candidate; /* scratch of place(), kept: [candidates_cap] */
+    struct leaf_try *leaf_try;   /* [leaf_tries_cap] */
+    uint32_t candidates_cap, leaf_tries_cap;
     uint32_t gpu_name;       /* interned "gpu" */
     struct gpu_target *gpu_target; /* what GPU jobs ask for (place_gpu.c) */
     struct rooms rooms[ROOMS_KINDS]; /* through rooms_of() */
@@ -458,6 +463,11 @@ struct core {
     bool early;              /* something is or will be free earlier than planned */
     uint32_t *relief;        /* nodes with something free, or free earlier, since the last pass */
     uint32_t relief_count, relief_cap;
+    uint32_t relief_spent;   /* of them, the classes have looked at; kept for reservations */
+    uint64_t relief_base;    /* nodes that got relief before relief[0] */
+    uint64_t relief_looked;  /* ... that some reservation has looked at */
+    usec_t *at;              /* [at_cap] by node, of the last search (reserve.c) */
+    uint32_t at_cap;
     struct timeline timeline;
     struct predict *predict; /* what run times are predicted from */
     usec_t promised_by;      /* a run that its limit lets go on after it counts by the limit (order.h);
@@ -550,10 +560,13 @@ int place(struct core *c, const struct job *j, uint32_t part, struct rooms *room
 /* ... of one alternative; without regard to features but for what is closed */
 int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms *rooms,
                const uint64_t *closed, struct placement *out);
-/* The least that the job takes of a node on which it runs, or all of it when it runs on one
- * node. False: it can not run there. */
-bool place_piece(struct core *c, const struct job *j, uint32_t part, uint32_t node,
-                 struct demand *d);
+/* piece.c: the least that the job takes of a node on which it runs, or all of it when it runs
+ * on one node; but for d->node. NULL: it can not run there. Valid until the next call. */
+const struct demand *place_piece(struct core *c, const struct job *j, uint32_t part,
+                                 uint32_t node);
+void models_forget(struct core *c, uint32_t node); /* its state or capacity changed */
+void pieces_free(struct core *c);
+int pieces_check(const struct core *c, struct err *err);
 /* Could there be room for that? */
 bool place_fits(struct core *c, const struct job *j, uint32_t part, uint32_t node,
                 const struct room *r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/model.h"
+#include "sched/timeline.h"
 
 #include "base/buf.h"
 
@@ -117,6 +117,8 @@ bool nodes_usable(const struct node *n)
 void nodes_changed(struct core *c, uint32_t i, struct batch *out)
 {
     plan_afresh(c);
+    timeline_afresh(c, i);
+    models_forget(c, i);
     nodes_used(c, i, out);
 }
 
@@ -236,6 +238,7 @@ int nodes_capacity(struct core *c, uint32_t i, struct err *err)
     n->mem = n->mem_conf && n->mem_conf < n->reg->mem_mib ? n->mem_conf : n->reg->mem_mib;
     n->invalid_reg = n->cpus_conf > n->cores * n->threads || n->mem_conf > n->reg->mem_mib;
     c->nodes_gen++;
+    timeline_afresh(c, i);
     return 0;
 }
 

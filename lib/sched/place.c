@@ -173,6 +173,17 @@ static int by_preference(const void *a, const void *b)
     return x->line < y->line ? -1 : 1;
 }
 
+/* Mostly they are: leafs are looked at along the fabric. */
+static void sort_by_preference(struct candidate *v, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        if (by_preference(&v[i - 1], &v[i]) > 0) {
+            qsort(v, n, sizeof *v, by_preference);
+            return;
+        }
+    }
+}
+
 /* Required nodes to the front; false when one of them is no candidate. */
 static bool required_first(const struct request *q, struct candidate *v, uint32_t n)
 {
@@ -347,7 +358,7 @@ bool place_some(struct attempt *a, struct candidate *v, uint32_t n, bool many,
 {
     if (n < a->at_least)
         return false;
-    qsort(v, n, sizeof *v, by_preference);
+    sort_by_preference(v, n);
     gres_first(a, v, n);
     if (!required_first(a->q, v, n))
         return false;
@@ -429,8 +440,11 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
     struct attempt a;
     if (!attempt_init(&a, c, j, part, rooms, closed))
         return 0;
-    a.leaf = xcalloc(rooms->leafs + 1, sizeof *a.leaf);
-    a.v = xmalloc((a.p->nodes_count + 1) * sizeof *a.v);
+    GROW(c->leaf_try, c->leaf_tries_cap, rooms->leafs + 1);
+    GROW(c->candidate, c->candidates_cap, 2 * (a.p->nodes_count + 1)); /* and a copy */
+    a.leaf = c->leaf_try;
+    a.v = c->candidate;
+    memset(a.leaf, 0, rooms->leafs * sizeof *a.leaf);
     bool good = attempt_run(&a, out);
     /* light nodes first: the fewest of the lightest weights that will do */
     for (uint32_t w = 0; good && w + 1 < c->weights_count; w++) {
@@ -450,14 +464,12 @@ int place_open(struct core *c, const struct job *j, uint32_t part, struct rooms 
     }
     if (good)
         placement_measure(c, a.q, out);
-    free(a.leaf);
     free(a.spare);
-    free(a.v);
     return good;
 }
 
-bool place_piece(struct core *c, const struct job *j, uint32_t part, uint32_t node,
-                 struct demand *d)
+bool piece_find(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                struct demand *d)
 {
     struct attempt a;
     struct placement all = {.node = d, .count = 1, .cap = 1};
@@ -467,17 +479,4 @@ bool place_piece(struct core *c, const struct job *j, uint32_t part, uint32_t no
     uint32_t tasks = a.q->ntasks / most;
     return node_takes(&a, node, tasks ? tasks : 1, d) &&
            (most > 1 || !a.in_all || job_gres(&a, &all));
-}
-
-bool place_fits(struct core *c, const struct job *j, uint32_t part, uint32_t node,
-                const struct room *r)
-{
-    struct demand d;
-    if (r->cores == 0 || r->exclusive || !place_piece(c, j, part, node, &d))
-        return false;
-    bool whole = c->request[j->request].exclusive || c->part[part].conf.oversubscribe_exclusive;
-    if ((whole && r->jobs) || d.cores > r->cores || d.mem > r->mem)
-        return false;
-    /* which of several pools it takes from is open */
-    return c->node[node].pools_count != 1 || d.gres[0] <= r->gres[0];
 }

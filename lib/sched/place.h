@@ -56,6 +56,10 @@ bool place_some(struct attempt *a, struct candidate *v, uint32_t n, bool many,
 /* How many of them, in their order: 0 when it cannot be done. */
 uint32_t nodes_wanted(const struct attempt *a, const struct candidate *v, uint32_t n, bool many);
 
+/* place_piece() for just this node. */
+bool piece_find(struct core *c, const struct job *j, uint32_t part, uint32_t node,
+                struct demand *d);
+
 /* place_bounds.c */
 struct least { uint32_t cores, step /* log2 */; uint64_t mem, gres[GRES_ITEMS_MAX]; };
 /* The least that so many tasks take of one node, of whatever hardware. */

@@ -393,14 +393,12 @@ bool place_whole(struct attempt *a, bool many, struct placement *out)
 {
     for (uint32_t l = 0; l < a->rooms->leafs; l++)
         leaf_look(a, l);
-    struct candidate *v = xmalloc((a->n + 1) * sizeof *v);
+    struct candidate *v = a->v + a->p->nodes_count + 1;
     memcpy(v, a->v, a->n * sizeof *v);
     for (uint32_t l = 0; a->q->spread && l < a->rooms->leafs; l++) /* one of each leaf in turn */
         for (uint32_t i = 0; i < a->leaf[l].count; i++)
             v[a->leaf[l].first + i].line = i * a->rooms->leafs + l;
-    bool good = place_some(a, v, a->n, many, out);
-    free(v);
-    return good;
+    return place_some(a, v, a->n, many, out);
 }
 
 /* ---- what was found ------------------------------------------------------------------------------ */

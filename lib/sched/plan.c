@@ -28,6 +28,8 @@
 #define NODES_PER_ATTEMPT 1024u
 #define NODES_PER_SEARCH 32u
 
+#define RELIEF_KEPT 1024u /* and as many as there are nodes */
+
 enum verdict { STARTED, BLOCKED, BARRED /* nobody passes */,
                WAITS /* it could, and waits for fewer switches */,
                COUNTED_OUT /* by limits, licenses, reservations */, UNAVAILABLE };
@@ -36,7 +38,8 @@ void plan_relief(struct core *c, uint32_t node, bool early)
 {
     c->plan_wanted = c->sweep_new = true;
     c->early = c->early || early;
-    if (c->relief_count && c->relief[c->relief_count - 1] == node)
+    if (c->relief_count > c->relief_spent && c->relief[c->relief_count - 1] == node &&
+        c->relief_base + c->relief_count > c->relief_looked)
         return;
     GROW(c->relief, c->relief_cap, c->relief_count + 1);
     c->relief[c->relief_count++] = node;
@@ -113,8 +116,7 @@ static bool fits_now(struct core *c, struct job *j, uint32_t part, usec_t end,
         return false;
     if (undisturbed(c, p, whole, end))
         return true;
-    if (c->part[part].nodes_count > 1 &&
-        place(c, j, part, timeline_rooms(c, end), NULL, p) == 1)
+    if (c->part[part].nodes_count > 1 && plan_beside(c, j, part, end, p))
         return true;
     return j->resv && j->resv->part == part && j->resv->start <= c->now &&
            as_promised(c, j->resv, whole, end, p);
@@ -334,6 +336,21 @@ static enum verdict try_job(struct core *c, struct job *j, usec_t now, struct ba
     return *blocked == NONE ? worst : BLOCKED;
 }
 
+/* Nobody but the reservations needs those so far: they are kept while they are few. */
+static void relief_forget(struct core *c)
+{
+    c->relief_spent = c->relief_count;
+    if (c->resv_count && c->relief_count < RELIEF_KEPT + c->nodes)
+        return;
+    c->relief_base += c->relief_count;
+    c->relief_count = c->relief_spent = 0;
+}
+
+static bool relief_unspent(const struct core *c)
+{
+    return c->relief_count > c->relief_spent;
+}
+
 /* ---- those who have a reservation -------------------------------------------------------- */
 
 /* An array's record goes on with its other tasks. True: no longer open. */
@@ -346,7 +363,7 @@ static bool closed(struct core *c, struct job *j, usec_t now)
 
 static void put_aside(struct core *c, struct reservation *r)
 {
-    timeline_untake(c, TAKE_JOB, r->job->id, r->start, r->node, r->count);
+    timeline_untake(c, TAKE_JOB, r->job->id, r->node, r->count);
     r->aside = true;
 }
 
@@ -380,17 +397,19 @@ static void move(struct core *c, struct reservation *r, usec_t now)
         relieve(c, r->node, r->count);
         reservation_set(c, r, start, &p, now);
     } else {
+        reservation_note(c, r);
         put_back(c, r);
     }
     free(p.node);
 }
 
 /* Looks at one promise again. False: it is gone from the list. */
-static bool look_again(struct core *c, struct reservation *r, usec_t now, struct batch *out)
+static bool look_again(struct core *c, struct reservation *r, usec_t now, unsigned *work,
+                       struct batch *out)
 {
     struct job *j = r->job;
     uint32_t blocked;
-    bool due = r->start <= now + 1, more = c->class[j->class].parts > 1 && c->relief_count;
+    bool due = r->start <= now + 1, more = c->class[j->class].parts > 1 && relief_unspent(c);
     r->round = c->round;
     r->sweep = c->sweep;
     if (closed(c, j, now))
@@ -400,6 +419,7 @@ static bool look_again(struct core *c, struct reservation *r, usec_t now, struct
         put_back(c, r);
         return true;
     }
+    *work += c->nodes / NODES_PER_SEARCH;
     switch (try_job(c, j, now, out, &blocked)) {
     case STARTED:
         if (j->queued)
@@ -433,10 +453,10 @@ static void plan_promised(struct core *c, usec_t now, unsigned budget, unsigned 
     while (i < c->resv_count && *work < budget) {
         struct reservation *r = c->resv[i];
         bool look = r->start <= now + 1 || r->round != c->round ||
-                    (c->relief_count && c->class[r->job->class].parts > 1);
+                    (relief_unspent(c) && c->class[r->job->class].parts > 1);
         if (look && r->sweep != c->sweep) {
-            *work += 1 + c->nodes / NODES_PER_SEARCH;
-            if (!look_again(c, r, now, out))
+            *work += 1;
+            if (!look_again(c, r, now, work, out))
                 continue;
         }
         reason_of_place(c, r);
@@ -536,7 +556,7 @@ static void heap_fill(struct heap *h)
 static void relief_spend(struct core *c)
 {
     const struct rooms *now = rooms_of(c, ROOMS_NOW);
-    for (uint32_t i = 0; i < c->class_cap && (c->relief_count || c->counts_freed); i++) {
+    for (uint32_t i = 0; i < c->class_cap && (relief_unspent(c) || c->counts_freed); i++) {
         struct jobclass *k = &c->class[i];
         if (k->count == 0 || !class_failed(c, k))
             continue;
@@ -544,7 +564,7 @@ static void relief_spend(struct core *c)
         if ((c->counts_freed && k->counted_out) || (het_is(j) && c->relief_count))
             k->failed_pass = c->pass - 1;
         class_parts(c, k, text_of(c, j->parts));
-        for (uint32_t n = 0; n < c->relief_count && class_failed(c, k); n++) {
+        for (uint32_t n = c->relief_spent; n < c->relief_count && class_failed(c, k); n++) {
             uint32_t node = c->relief[n];
             for (uint32_t p = 0; p < k->parts; p++)
                 if (bs_test(c->part[k->part[p]].nodes, node) &&
@@ -552,7 +572,7 @@ static void relief_spend(struct core *c)
                     k->failed_pass = c->pass - 1;
         }
     }
-    c->relief_count = 0;
+    relief_forget(c);
     c->counts_freed = false;
 }
 
@@ -627,7 +647,7 @@ static void plan_begin(struct core *c)
         reservations_clear(c);
         queue_sort(c);
         c->pass++;
-        c->relief_count = 0;
+        relief_forget(c);
     } else if (c->early) {
         c->round++;
     }

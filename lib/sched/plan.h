@@ -29,6 +29,10 @@ struct reservation {
     bool exclusive, aside;   /* aside: its take is put aside, it is being looked at */
     struct demand *node;
     uint32_t count;
+    uint64_t *early;         /* nodes that, when it last looked, could take a part before `start` */
+    uint32_t early_count;
+    uint32_t least;          /* of so many it could start earlier, of fewer it could not */
+    uint64_t seen;           /* how many nodes had got relief by then */
 };
 
 /* How long a run of j is planned to take under that limit: the one place where what is
@@ -65,12 +69,18 @@ uint32_t plan_nodes_least(const struct core *c, const struct job *j, uint32_t pa
  * none before that time, or not even when all that runs is over. */
 usec_t plan_earliest(struct core *c, const struct job *j, uint32_t part, usec_t span,
                      usec_t now, usec_t before, struct placement *p);
+/* Now, on what no promise wants before `end`. */
+bool plan_beside(struct core *c, const struct job *j, uint32_t part, usec_t end,
+                 struct placement *p);
 bool reservation_make(struct core *c, struct job *j, uint32_t part, usec_t now);
 /* r, whose take is put aside, gets another place; p->node is taken over. */
 void reservation_set(struct core *c, struct reservation *r, usec_t start, struct placement *p,
                      usec_t now);
+/* After a search for it that gave no earlier start: what `early` is from now on. */
+void reservation_note(struct core *c, struct reservation *r);
 void reservation_drop(struct core *c, struct job *j); /* it stands in its class again */
-/* Could a relieved node give the promised job an earlier start? */
+/* Could the nodes that got relief since it last looked give the promised job an earlier start?
+ * Its take is put aside. */
 bool reservation_helped(struct core *c, struct reservation *r, usec_t now);
 void reservations_yield(struct core *c, struct job *j); /* those behind j in its partitions */
 void reservations_clear(struct core *c);

@@ -170,6 +170,7 @@ static int request_parse(struct core *c, struct request *r, const Sl__JobSpec *s
                          struct err *err)
 {
     memset(r, 0, sizeof *r);
+    r->serial = ++c->request_serial;
     r->nodes_given = s->nodes_min != 0;
     r->nodes_min = s->nodes_min;
     r->nodes_max = s->nodes_max ? s->nodes_max : s->nodes_min;

@@ -61,7 +61,7 @@ static void promises_put_aside(struct whatif *w)
         if (r->job == w->j || queue_order(&r->job, &w->j, c) > 0) {
             if (r->aside)
                 continue;
-            timeline_untake(c, TAKE_JOB, r->job->id, r->start, r->node, r->count);
+            timeline_untake(c, TAKE_JOB, r->job->id, r->node, r->count);
             w->aside[w->asides++] = r;
             continue;
         }
@@ -112,7 +112,7 @@ void whatif_end(struct whatif *w)
     struct core *c = w->c;
     while (w->takens) {
         struct reservation *r = &w->taken[--w->takens];
-        timeline_untake(c, TAKE_JOB, r->job->id, r->start, r->node, r->count);
+        timeline_untake(c, TAKE_JOB, r->job->id, r->node, r->count);
         free(r->node);
     }
     for (uint32_t i = 0; i < w->asides; i++) {

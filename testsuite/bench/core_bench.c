@@ -196,9 +196,9 @@ static void bench_ends(struct bench *w)
     double *ms = xmalloc(ENDS * sizeof *ms);
     uint32_t n = 0, started = 0;
     for (uint32_t tries = 0; n < ENDS && tries < 100 * ENDS; tries++) {
-        w->now += USEC_PER_SEC;
         if (!end(w, 1 + below(w->jobs)))
             continue;
+        w->now += USEC_PER_SEC;
         struct pass p = plan(w);
         started += p.started;
         ms[n++] = p.all;
