@@ -659,7 +659,7 @@ void job_start(struct core *c, struct job *j, uint32_t part, const struct placem
     e->job_id = j->id;
     e->restart = j->restart;
     for (uint32_t i = 0; i < j->alloc->count; i++)
-        nodes_used(c, j->alloc->node[i].node, out);
+        nodes_used(c, j->alloc->node[i].node);
     job_changed(c, j, out, true);
     kin_wake(c, j);
 }
@@ -766,7 +766,7 @@ void job_end(struct core *c, struct job *j, enum job_state state, enum job_reaso
             continue;
         c->node[an->node].completing++;
         terminate(c, j, an->node, c->policy.kill_wait, out, text);
-        nodes_used(c, an->node, out);
+        nodes_used(c, an->node);
     }
     kin_wake(c, j);
     job_changed(c, j, out, true);
@@ -786,7 +786,7 @@ void job_node_clean(struct core *c, struct job *j, uint32_t node, usec_t now,
         an->clean = true;
         alloc_give_node(c, j, an);
         j->alloc->unclean--;
-        nodes_used(c, node, out);
+        nodes_given(c, node, out);
     }
     if (j->alloc && j->alloc->unclean == 0) {
         enum then then = (enum then)j->then;

@@ -523,7 +523,8 @@ uint32_t nodes_weight(const struct node *n);
 void nodes_reason(struct node *n, const char *reason, uint32_t uid, usec_t now);
 void nodes_room(const struct node *n, struct room *r, bool empty);
 void nodes_changed(struct core *c, uint32_t i, struct batch *out); /* state or capacity */
-void nodes_used(struct core *c, uint32_t i, struct batch *out); /* other jobs hold it */
+void nodes_used(struct core *c, uint32_t i); /* other jobs hold it: not in its record */
+void nodes_given(struct core *c, uint32_t i, struct batch *out); /* given back: last_busy is */
 int nodes_enrol(struct core *c, const Sl__NodeRegister *reg, usec_t now, struct batch *out, struct err *err);
 void nodes_set_lost(struct core *c, uint32_t i, usec_t now, struct batch *out);
 void nodes_set_down(struct core *c, uint32_t i, enum down_cause why, const char *reason, usec_t now, struct batch *out);

@@ -119,20 +119,27 @@ void nodes_changed(struct core *c, uint32_t i, struct batch *out)
     plan_afresh(c);
     timeline_afresh(c, i);
     models_forget(c, i);
-    nodes_used(c, i, out);
+    nodes_used(c, i);
+    if (!out)
+        return;
+    batch_change(out, CHANGE_NODE, i, 0);
+    batch_change(out, CHANGE_NODE_EVENT, i, 0);
 }
 
-void nodes_used(struct core *c, uint32_t i, struct batch *out)
+void nodes_used(struct core *c, uint32_t i)
 {
     struct node *n = &c->node[i];
     free(n->gres_text);
     free(n->gres_used_text);
     n->gres_text = n->gres_used_text = NULL;
     rooms_node(c, i);
-    if (!out)
-        return;
-    batch_change(out, CHANGE_NODE, i, 0);
-    batch_change(out, CHANGE_NODE_EVENT, i, 0);
+}
+
+void nodes_given(struct core *c, uint32_t i, struct batch *out)
+{
+    nodes_used(c, i);
+    if (out)
+        batch_change(out, CHANGE_NODE, i, 0);
 }
 
 void nodes_room(const struct node *n, struct room *r, bool empty)

@@ -96,7 +96,7 @@ static void on_job_done(struct core *c, struct job *j, uint32_t node,
         k->launched = true;
         alloc_give_node(c, j, k);
         j->alloc->unclean--;
-        nodes_used(c, node, out);
+        nodes_given(c, node, out);
     }
     if (!(j->flags & JOBF_COMPLETING)) {
         enum job_state state = end_state(r, &reason);
