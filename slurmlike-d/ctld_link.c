@@ -20,6 +20,7 @@
 #define RETRY_MSEC_FIRST 50
 #define RETRY_MSEC_MAX 2000
 #define REPORTS_PER_FRAME 1024
+#define LATER_MSEC 10 /* ctld_link_kick_later */
 #define USAGE_PER_PING_MAX 256 /* the others go with the next */
 
 struct ctld_link {
@@ -283,6 +284,7 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
     size_t count;
     (void)fd;
     (void)what;
+    evtimer_del(c->flush); /* one that was to come later is served */
     if (!c->registered)
         return;
     Sl__JobReport **r = report_log_unsent(c->d->reports, &count);
@@ -303,6 +305,12 @@ void ctld_link_kick(struct noded *d)
 {
     if (d->ctld && d->ctld->registered)
         event_active(d->ctld->flush, EV_TIMEOUT, 0);
+}
+
+void ctld_link_kick_later(struct noded *d)
+{
+    if (d->ctld && d->ctld->registered && !evtimer_pending(d->ctld->flush, NULL))
+        timer_set(d->ctld->flush, LATER_MSEC * (usec_t)1000);
 }
 
 int ctld_link_start(struct noded *d, struct err *err)

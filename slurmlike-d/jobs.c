@@ -243,6 +243,14 @@ static bool first_step_make(struct first_step *f, const Sl__Launch *m)
 
 /* ---- reports --------------------------------------------------------------------------- */
 
+/* Nobody waits to hear that a script was started, and the end of a short one may go with
+ * it: one message and one record in the controller instead of two. */
+static bool report_can_wait(const struct job *j, Sl__ReportKind kind)
+{
+    return kind == SL__REPORT_KIND__REPORT_LAUNCHED &&
+           j->launch->job->spec->type == SL__JOB_TYPE__JOB_TYPE_BATCH;
+}
+
 void job_report(struct noded *d, const struct job *j, Sl__ReportKind kind, const char *text)
 {
     Sl__JobReport r = SL__JOB_REPORT__INIT;
@@ -252,7 +260,10 @@ void job_report(struct noded *d, const struct job *j, Sl__ReportKind kind, const
     r.time = clock_wall_usec();
     r.text = (char *)(text ? text : "");
     report_log_keep(d->reports, &r);
-    ctld_link_kick(d);
+    if (report_can_wait(j, kind))
+        ctld_link_kick_later(d);
+    else
+        ctld_link_kick(d);
 }
 
 /* ---- end of a job -------------------------------------------------------------------------- */

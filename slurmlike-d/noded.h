@@ -140,6 +140,8 @@ int ctld_link_start(struct noded *d, struct err *err);
 void ctld_link_stop(struct noded *d);
 /* Sends what report_log has queued, when registered. */
 void ctld_link_kick(struct noded *d);
+/* The same, in 10 ms if nothing goes before. */
+void ctld_link_kick_later(struct noded *d);
 
 /* ---- reports.c: at-least-once reports ---------------------------------------------------- */
 
