@@ -149,6 +149,7 @@ static void conf_take(struct noded *d, const char *text)
 static void on_registered(struct ctld_link *c, const Sl__NodeRegistered *m)
 {
     struct noded *d = c->d;
+    struct err err;
     if (m->error[0]) {
         log_error("ctld", "the controller refuses this node: %s", m->error);
         return;
@@ -163,6 +164,9 @@ static void on_registered(struct ctld_link *c, const Sl__NodeRegistered *m)
     c->epoch = m->epoch;
     if (m->conf[0])
         conf_take(d, m->conf);
+    /* not for the first job to wait for: what it loads takes tens of milliseconds */
+    if (zygote_start(d, &err) < 0)
+        log_warn("ctld", "no zygote yet: %s", err.text);
     c->registered = true;
     c->retry_msec = RETRY_MSEC_FIRST;
     c->said_down = false;
