@@ -508,10 +508,10 @@ static void heap_pop(struct heap *h)
         heap_down(h, 0);
 }
 
-/* Would a failure of it make a reservation? */
+/* Would a failure of its next job, if it has one, make a reservation? */
 static bool class_promises(const struct core *c, const struct jobclass *k)
 {
-    for (uint32_t i = 0; i < k->parts; i++)
+    for (uint32_t i = 0; i < k->parts && k->count; i++)
         if (part_promises(c, &c->part[k->part[i]], k->job[k->head]))
             return true;
     return false;
