@@ -365,7 +365,8 @@ static void a_dial_is_over_in_time(void **state)
     usec_t start = clock_mono_usec();
     assert_null(wire_dial(target, &opts, &err));
     assert_int_equal(err.code, -ETIMEDOUT);
-    assert_in_range(clock_mono_usec() - start, USEC_PER_SEC / 5, 5 * USEC_PER_SEC);
+    /* libevent counts from when it last read the clock, a little before the call at most */
+    assert_in_range(clock_mono_usec() - start, USEC_PER_SEC / 10, 5 * USEC_PER_SEC);
     close(fd);
 }
 
