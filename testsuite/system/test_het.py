@@ -131,8 +131,9 @@ def test_components_in_a_script_and_limits_of_the_command_line(cluster):
     script = cluster.script("#SBATCH -n1 -w n1 -t 5\n#SBATCH hetjob\n#SBATCH -n2 -w n2 -t 7\n"
                             "srun hostname; srun --het-group=1 sh -c 'echo $SLURMD_NODENAME $SLURM_JOB_ID'\n", "two.sh")
     job = cluster.sbatch("-o", "two.out", "-t", "9", ":", script)
-    out = cluster.wait_file("two.out", "n2").splitlines()
+    cluster.wait_file("two.out", "n2")
     wait_for("the end", lambda: cluster.run("squeue", "-h").out == "")
+    out = cluster.read("two.out").splitlines()
     assert out[1:] == ["n2 %d" % (job + 1)] * 2, out
     rows = cluster.sacct("-X", "-j", job, "-o", "JobID,Timelimit,State")
     assert rows == [["%d+0" % job, "00:09:00", "COMPLETED"], ["%d+1" % job, "00:07:00", "COMPLETED"]]
