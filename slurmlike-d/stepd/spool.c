@@ -139,13 +139,18 @@ out:
     return rc;
 }
 
-/* What follows its first line is no longer a result by the file's name. */
+/* Back to its first line, for whoever reads it. */
 static bool result_to_pid(const char *dir)
 {
     char from[PATH_LEN_MAX + 1], to[PATH_LEN_MAX + 1];
     snprintf(from, sizeof(from), "%s/result", dir);
     snprintf(to, sizeof(to), "%s/pid", dir);
-    return rename(from, to) == 0;
+    int fd = open(from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    off_t end = fd < 0 ? 0 : first_line(fd);
+    bool good = end > 0 && ftruncate(fd, end) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good && rename(from, to) == 0;
 }
 
 /* Where the job's user is the folder's owner, jobs can leave files in it. */

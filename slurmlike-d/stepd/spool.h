@@ -3,7 +3,7 @@
  * spool: a supervisor's folder, spool/step.JOB.RESTART.STEP, numbers in decimal.
  *
  *   pid           "PID STARTTIME\n"; STARTTIME is field 22 of /proc/PID/stat, which
- *                 tells a reused pid. What follows is of a step before this one
+ *                 tells a reused pid
  *   slurm_script  the batch script, 0700, owned by the user
  *   result        the pid file's line, then a packed JobReports: the step is over and
  *                 this is what is to be reported. It appears whole, in the pid file's

@@ -258,7 +258,7 @@ def test_steps_still_running_when_the_script_ends_are_ended(cluster):
 def step_pid(cluster, node, job, step):
     """Supervisor of a step on a node."""
     try:
-        with open(os.path.join(cluster.dir, "spool", node, "step.%d.0.%d" % (job, step), "pid"), "rb") as f:
+        with open(os.path.join(cluster.dir, "spool", node, "step.%d.0.%d" % (job, step), "pid")) as f:
             return int(f.read().split()[0])
     except (OSError, IndexError):
         return None
