@@ -186,6 +186,13 @@ node = { spool_dir = "%s/spool/%%n"; user = "%s"; };
         lines = self.run("sinfo", "-h", "-N", "-o", "%n %t").out.splitlines()
         return dict(l.split()[:2] for l in lines if l.strip())
 
+    def rest(self):
+        """Ends every job and waits until none is left and the nodes are idle."""
+        self.run("scancel", "--state=PENDING")
+        self.run("scancel", "--state=RUNNING")
+        wait_for("an empty queue", lambda: self.run("squeue", "-h").out == "")
+        self.wait_nodes()
+
     def wait_nodes(self, state="idle", count=None, timeout=30, alive=False):
         """alive: a daemon that ends fails it at once."""
         want = self.count if count is None else count

@@ -24,10 +24,7 @@ def three():
 @pytest.fixture
 def cluster(three):
     yield three
-    three.run("scancel", "--state=PENDING")
-    three.run("scancel", "--state=RUNNING")
-    wait_for("an empty queue", lambda: three.run("squeue", "-h").out == "")
-    three.wait_nodes()
+    three.rest()
 
 
 def queue(c, *args):

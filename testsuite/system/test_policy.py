@@ -26,10 +26,7 @@ def four():
 @pytest.fixture
 def cluster(four):
     yield four
-    four.run("scancel", "--state=PENDING")
-    four.run("scancel", "--state=RUNNING")
-    wait_for("an empty queue", lambda: four.run("squeue", "-h").out == "")
-    four.wait_nodes()
+    four.rest()
 
 
 def running(c, *args, wrap="sleep 1000"):
